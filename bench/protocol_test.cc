@@ -1,0 +1,205 @@
+// Replies are read whole, cut at every byte, and wrong in each way that would spoil a figure.
+
+#include "bench/protocol.h"
+
+#include <doctest/doctest.h>
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+namespace torc::bench {
+namespace {
+
+constexpr size_t kValueSize = 20;
+
+// A protocol over a small key space, and the replies a right server would give.
+struct Fixture {
+  explicit Fixture(const std::string& name, bool verify = true)
+      : protocol(MakeProtocol(name, keyspace, verify)) {}
+
+  std::string Key(uint64_t id) const {
+    std::string key(keyspace.key_size(), '?');
+    keyspace.WriteKey(id, key.data());
+    return key;
+  }
+
+  std::string Value(uint64_t id) const {
+    std::string value(keyspace.value_size(), '?');
+    keyspace.WriteValue(id, value.data());
+    return value;
+  }
+
+  std::string TextHit(uint64_t id) const {
+    return "VALUE " + Key(id) + " 0 20\r\n" + Value(id) + "\r\n";
+  }
+
+  void AskGet(std::initializer_list<uint64_t> ids) {
+    batch.keys.insert(batch.keys.end(), ids);
+    batch.requests.push_back({RequestKind::kGet, static_cast<uint32_t>(batch.keys.size())});
+  }
+
+  void AskSet(uint64_t id) {
+    batch.keys.push_back(id);
+    batch.requests.push_back({RequestKind::kSet, static_cast<uint32_t>(batch.keys.size())});
+  }
+
+  // Feeds the replies in two pieces, as the load generator does; returns what is wrong with them.
+  std::string Feed(std::string_view replies, size_t cut) {
+    std::string error;
+    const size_t used = protocol->Consume(replies.substr(0, cut), batch, tally, error);
+    if (error.empty()) protocol->Consume(replies.substr(used), batch, tally, error);
+    return error;
+  }
+
+  Keyspace keyspace{"k", 100, 6, kValueSize};
+  std::unique_ptr<Protocol> protocol;
+  Batch batch;
+  Tally tally;
+};
+
+std::string Encoded(const Fixture& fixture, std::initializer_list<uint64_t> get_ids) {
+  std::string out(fixture.protocol->GetSizeMax(get_ids.size()), '?');
+  out.resize(static_cast<size_t>(
+      fixture.protocol->EncodeGet(get_ids.begin(), get_ids.size(), out.data()) - out.data()));
+  return out;
+}
+
+std::string EncodedSet(const Fixture& fixture, uint64_t id) {
+  std::string out(fixture.protocol->SetSizeMax(), '?');
+  out.resize(static_cast<size_t>(fixture.protocol->EncodeSet(id, out.data()) - out.data()));
+  return out;
+}
+
+// What is wrong with `replies` to a get of the keys 1, 2 and 3.
+std::string ErrorOf(const std::string& replies, bool verify = true) {
+  Fixture fixture("text", verify);
+  fixture.AskGet({1, 2, 3});
+  return fixture.Feed(replies, replies.size());
+}
+
+TEST_CASE("protocol: there is no other than text and meta") {
+  const Keyspace keyspace("k", 1, 2, 1);
+  CHECK(MakeProtocol("binary", keyspace, false) == nullptr);
+}
+
+TEST_CASE("text: requests") {
+  const Fixture fixture("text");
+  CHECK(Encoded(fixture, {7}) == "get k00007\r\n");
+  CHECK(Encoded(fixture, {7, 42}) == "get k00007 k00042\r\n");
+  CHECK(EncodedSet(fixture, 7) == "set k00007 0 0 20\r\n" + fixture.Value(7) + "\r\n");
+}
+
+TEST_CASE("meta: requests") {
+  const Fixture fixture("meta");
+  CHECK(Encoded(fixture, {7}) == "mg k00007 v\r\n");
+  CHECK(EncodedSet(fixture, 7) == "ms k00007 20\r\n" + fixture.Value(7) + "\r\n");
+}
+
+TEST_CASE("text: replies, cut at every byte") {
+  const Fixture model("text");
+  const std::string replies = "STORED\r\n" + model.TextHit(1) + model.TextHit(3) + "END\r\n" +
+                              "END\r\n" + model.TextHit(5) + model.TextHit(5) + "END\r\n";
+  for (size_t cut = 0; cut <= replies.size(); ++cut) {
+    CAPTURE(cut);
+    Fixture fixture("text");
+    fixture.AskSet(9);
+    fixture.AskGet({1, 2, 3});
+    fixture.AskGet({4});
+    fixture.AskGet({5, 5});
+    CHECK(fixture.Feed(replies, cut) == "");
+    CHECK(fixture.batch.Done());
+    CHECK(fixture.tally.requests == 4);
+    CHECK(fixture.tally.keys == 7);
+    CHECK(fixture.tally.gets == 6);
+    CHECK(fixture.tally.hits == 4);
+  }
+}
+
+TEST_CASE("meta: replies, cut at every byte") {
+  const Fixture model("meta");
+  const std::string replies =
+      "HD\r\nVA 20\r\n" + model.Value(1) + "\r\nEN\r\nVA 20\r\n" + model.Value(3) + "\r\n";
+  for (size_t cut = 0; cut <= replies.size(); ++cut) {
+    CAPTURE(cut);
+    Fixture fixture("meta");
+    fixture.AskSet(9);
+    fixture.AskGet({1});
+    fixture.AskGet({2});
+    fixture.AskGet({3});
+    CHECK(fixture.Feed(replies, cut) == "");
+    CHECK(fixture.batch.Done());
+    CHECK(fixture.tally.requests == 4);
+    CHECK(fixture.tally.hits == 2);
+  }
+}
+
+TEST_CASE("text: bytes behind the last reply are left") {
+  Fixture fixture("text");
+  fixture.AskSet(1);
+  std::string error;
+  CHECK(fixture.protocol->Consume("STORED\r\nEND\r\n", fixture.batch, fixture.tally, error) == 8);
+  CHECK(error == "");
+}
+
+TEST_CASE("text: replies that are no replies") {
+  const Fixture model("text");
+  const std::string hit = model.TextHit(1);
+  for (const std::string& wrong :
+       {std::string("ERROR\r\n"), std::string("SERVER_ERROR out of memory\r\n"),
+        std::string("STORED\r\n"), std::string("\r\n"), std::string("END\n"),
+        std::string("VALUE k00001 0\r\n"), std::string("VALUE k00001 0 x\r\n"),
+        std::string("VALUE k00001 0 20 1 2\r\n"), std::string("VALUE k00001 0 20\n"),
+        "VALUE " + std::string(600, 'k'), hit.substr(0, hit.size() - 2) + "xx"}) {
+    CAPTURE(wrong);
+    CHECK(ErrorOf(wrong, false) != "");
+    CHECK(ErrorOf(hit + wrong, false) != "");
+  }
+}
+
+TEST_CASE("text: a set that is not stored") {
+  for (const std::string wrong :
+       {"NOT_STORED\r\n", "SERVER_ERROR object too large\r\n", "END\r\n"}) {
+    Fixture fixture("text");
+    fixture.AskSet(1);
+    CHECK(fixture.Feed(wrong, wrong.size()) == "expected STORED");
+  }
+}
+
+TEST_CASE("text: more values than keys") {
+  const Fixture model("text");
+  const std::string four =
+      model.TextHit(1) + model.TextHit(2) + model.TextHit(3) + model.TextHit(3);
+  CHECK(ErrorOf(four, false) == "more values than keys were asked for");
+}
+
+TEST_CASE("text: verification finds the wrong key, order, flags and bytes") {
+  const Fixture model("text");
+  std::string wrong_byte = model.TextHit(1);
+  wrong_byte[wrong_byte.size() - 3] ^= 1;
+  std::string wrong_flags = model.TextHit(1);
+  wrong_flags[wrong_flags.find(" 0 ") + 1] = '1';
+  const std::string shorter = "VALUE k00001 0 19\r\n" + model.Value(1).substr(1) + "\r\n";
+  for (const std::string& wrong :
+       {model.TextHit(4), model.TextHit(2) + model.TextHit(1), wrong_byte, wrong_flags, shorter}) {
+    CAPTURE(wrong);
+    CHECK(ErrorOf(wrong) != "");
+    CHECK(ErrorOf(wrong, false) == "");
+  }
+}
+
+TEST_CASE("meta: replies that are no replies") {
+  const Fixture model("meta");
+  std::string wrong_byte = "VA 20\r\n" + model.Value(1) + "\r\n";
+  wrong_byte[10] ^= 1;
+  for (const std::string& wrong : {std::string("CLIENT_ERROR bad command line format\r\n"),
+                                   std::string("HD\r\n"), std::string("VA x\r\n"), wrong_byte}) {
+    CAPTURE(wrong);
+    Fixture fixture("meta");
+    fixture.AskGet({1});
+    CHECK(fixture.Feed(wrong, wrong.size()) != "");
+  }
+}
+
+}  // namespace
+}  // namespace torc::bench

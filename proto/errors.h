@@ -1,0 +1,132 @@
+// Every error that torc tells a client: one table, one row per cause.
+//
+//   ErrorId::kKeyTooLong -> { "CLIENT_ERROR bad command line format\r\n",   what the client reads
+//                             "key_too_long",                               its counter's name
+//                             "keys have at most 250 bytes" }               what to do about it
+//
+// torc gives each cause its own words, except where memcached answers several causes with the same
+// line: clients and their tests know those lines byte for byte, so memcached's text wins and the
+// causes differ in the counter alone.
+//
+// Owner: none. Affinity: any. Lifetime: static. Invariant: a row stands at the index of its
+// ErrorId; counter names are distinct; every text ends in "\r\n". All three are checked at compile
+// time.
+#ifndef TORC_PROTO_ERRORS_H_
+#define TORC_PROTO_ERRORS_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace torc::proto {
+
+enum class ErrorId : uint8_t {
+  kNone,
+  // The command line.
+  kUnknownCommand,
+  kLineTooShort,
+  kTooFewTokens,
+  kKeyTooLong,
+  kBadValueSize,
+  kBadClientFlags,
+  kBadStoreExptime,
+  kBadCas,
+  kBadVerbosity,
+  kBadExptime,
+  kBadDelta,
+  kUnknownStats,
+  // The value and the store.
+  kBadDataChunk,
+  kValueTooLarge,
+  kOutOfMemoryStoring,
+  kOutOfMemoryCounting,
+  kNotANumber,
+  // What the server does not allow.
+  kFlushDisabled,
+  kShutdownDisabled,
+  kTooManyConnections,
+  kCount,
+};
+
+struct ErrorRow {
+  ErrorId id;
+  std::string_view text;     // As sent, with its "\r\n". Empty for kNone.
+  std::string_view counter;  // snake_case, for `stats failures` and metrics.
+  std::string_view advice;   // One line for the person who looks at the counter.
+};
+
+inline constexpr size_t kErrorCount = static_cast<size_t>(ErrorId::kCount);
+
+inline constexpr std::array<ErrorRow, kErrorCount> kErrors = {{
+    {ErrorId::kNone, "", "none", ""},
+
+    {ErrorId::kUnknownCommand, "ERROR\r\n", "unknown_command",
+     "the client speaks a command that torc does not know, or lost count of a value's bytes"},
+    // The next eight share memcached's one text for a line that it cannot read.
+    {ErrorId::kLineTooShort, "CLIENT_ERROR bad command line format\r\n", "line_too_short",
+     "no command has so few bytes: an empty line, or a value longer than its command said"},
+    {ErrorId::kTooFewTokens, "CLIENT_ERROR bad command line format\r\n", "too_few_tokens",
+     "an argument is missing, or the key is empty or begins with a blank"},
+    {ErrorId::kKeyTooLong, "CLIENT_ERROR bad command line format\r\n", "key_too_long",
+     "keys have at most 250 bytes: hash long ones in the client"},
+    {ErrorId::kBadValueSize, "CLIENT_ERROR bad command line format\r\n", "bad_value_size",
+     "the value's size must be a decimal number of bytes, up to 2147483645"},
+    {ErrorId::kBadClientFlags, "CLIENT_ERROR bad command line format\r\n", "bad_client_flags",
+     "the flags must be a decimal number of 32 bits; does the key hold a blank?"},
+    {ErrorId::kBadStoreExptime, "CLIENT_ERROR bad command line format\r\n", "bad_store_exptime",
+     "the expiry time of a storage command must be a decimal number of seconds"},
+    {ErrorId::kBadCas, "CLIENT_ERROR bad command line format\r\n", "bad_cas",
+     "cas needs the number that gets answered, of 64 bits, after the size"},
+    {ErrorId::kBadVerbosity, "CLIENT_ERROR bad command line format\r\n", "bad_verbosity",
+     "verbosity needs a level: 0, 1, 2 or 3"},
+    {ErrorId::kBadExptime, "CLIENT_ERROR invalid exptime argument\r\n", "bad_exptime",
+     "the time of touch, gat or flush_all must be a decimal number of 32 bits"},
+    {ErrorId::kBadDelta, "CLIENT_ERROR invalid numeric delta argument\r\n", "bad_delta",
+     "incr and decr need a decimal number of 64 bits, without a sign"},
+    {ErrorId::kUnknownStats, "ERROR\r\n", "unknown_stats",
+     "torc knows stats, and stats settings, items, slabs, sizes, reset"},  // Text: memcached's.
+
+    {ErrorId::kBadDataChunk, "CLIENT_ERROR bad data chunk\r\n", "bad_data_chunk",
+     "the value was longer or shorter than its command said: the client miscounts bytes"},
+    {ErrorId::kValueTooLarge, "SERVER_ERROR object too large for cache\r\n", "value_too_large",
+     "store less per key, compress, or raise -I"},
+    {ErrorId::kOutOfMemoryStoring, "SERVER_ERROR out of memory storing object\r\n",
+     "out_of_memory_storing", "raise -m, or run without -M so that old items make room"},
+    {ErrorId::kOutOfMemoryCounting, "SERVER_ERROR out of memory\r\n", "out_of_memory_counting",
+     "incr or decr needed a longer number and found no room: raise -m, or run without -M"},
+    {ErrorId::kNotANumber, "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n",
+     "not_a_number", "the key holds text: store a decimal number before incr or decr"},
+
+    {ErrorId::kFlushDisabled, "CLIENT_ERROR flush_all not allowed\r\n", "flush_disabled",
+     "the server runs with -F"},
+    {ErrorId::kShutdownDisabled, "SERVER_ERROR: shutdown not enabled\r\n", "shutdown_disabled",
+     "end the server by SIGTERM"},
+    {ErrorId::kTooManyConnections, "ERROR Too many open connections\r\n", "too_many_connections",
+     "raise -c and the limit of open files, or pool connections in the clients"},
+}};
+
+// The row of `id`. Requires id < ErrorId::kCount.
+constexpr const ErrorRow& Error(ErrorId id) { return kErrors[static_cast<size_t>(id)]; }
+
+// What the client reads for `id`, with its "\r\n". Static storage.
+constexpr std::string_view ErrorText(ErrorId id) { return Error(id).text; }
+
+namespace internal {
+
+constexpr bool ErrorsAreWellFormed() {
+  for (size_t i = 0; i < kErrorCount; ++i) {
+    if (static_cast<size_t>(kErrors[i].id) != i || kErrors[i].counter.empty()) return false;
+    if (i > 0 && !kErrors[i].text.ends_with("\r\n")) return false;
+    for (size_t j = 0; j < i; ++j) {
+      if (kErrors[i].counter == kErrors[j].counter) return false;
+    }
+  }
+  return true;
+}
+static_assert(ErrorsAreWellFormed());
+
+}  // namespace internal
+}  // namespace torc::proto
+
+#endif  // TORC_PROTO_ERRORS_H_

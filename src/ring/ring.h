@@ -1,0 +1,153 @@
+// The ring: how a shard asks the kernel for work and hears of it, hidden behind an interface so
+// that the whole shard also runs against a simulated one (src/ring/sim_ring.h). UringRing
+// (src/ring/uring_ring.h) is the real one.
+//
+//   shard                        Ring                         kernel
+//     | Receive(socket, owner) -->| queues a submission          |
+//     | Send(socket, iovecs)   -->| queues a submission          |
+//     | Turn(wait)             -->| submits all, waits if asked ->|
+//     |<-- span of Completion ----| reaps                      <-|
+//     | ReturnBuffer(id)       -->| buffer back to the kernel    |
+//
+// Operations queue up and run at Turn; their completions are returned by a later Turn, never from
+// inside a call, so nothing recurses. errno stops here: completions carry a Status.
+//
+// Owner: one shard.
+// Affinity: shard (create it on, or hand it over to, the shard's thread before its first Turn).
+// Lifetime: outlives its operations; an owner named in one outlives its last completion.
+// Invariant: each operation has exactly one final completion (`more` false).
+#ifndef TORC_SRC_RING_RING_H_
+#define TORC_SRC_RING_RING_H_
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "src/base/types.h"
+
+namespace torc::ring {
+
+// A socket as this ring knows it: a direct descriptor (an index in the ring's own table) where the
+// kernel has them, a plain descriptor otherwise. Only the ring that attached it can use it.
+struct Socket {
+  int32_t value = -1;
+  bool valid() const { return value >= 0; }
+};
+
+enum class Kind : uint8_t {
+  kAccept = 1,   // `result` is a plain file descriptor, owned by the receiver of the completion
+  kReceive = 2,  // `data`, `result` bytes in provided buffer `buffer`
+  kSend = 3,     // `result` bytes were sent, perhaps fewer than asked
+  kWake = 4,     // another thread called Wake; `owner` is null
+  kClose = 5,    // the socket is closed
+};
+
+// Why an operation ended, where it did not end well.
+enum class Status : uint8_t {
+  kOk,
+  kEndOfStream,  // receive: the peer has shut down its side (result 0)
+  kReset,        // the connection is broken (ECONNRESET, EPIPE, ETIMEDOUT, EHOSTUNREACH, ...)
+  kNoBuffers,  // receive: all provided buffers are in use (ENOBUFS); arm it again when one is back
+  kFileLimit,  // accept: no file descriptor left (EMFILE, ENFILE)
+  kNoMemory,   // the kernel refused memory (ENOMEM, ENOBUFS elsewhere than in receive)
+  kCancelled,  // the operation was stopped (ECANCELED, EINTR)
+  kRejected,   // the kernel rejects the request itself: a bug or a missing feature (EINVAL, ...)
+};
+
+using BufferId = uint16_t;
+inline constexpr BufferId kNoBuffer = 0xFFFF;
+
+struct Completion {
+  void* owner = nullptr;        // as given with the operation
+  const char* data = nullptr;   // kReceive: the bytes, valid until ReturnBuffer(buffer)
+  int32_t result = 0;           // by kind; 0 where status is not kOk
+  int32_t system_error = 0;     // the errno behind status, for logs only
+  BufferId buffer = kNoBuffer;  // kReceive: to be given back by ReturnBuffer, once
+  Kind kind = Kind::kWake;
+  Status status = Status::kOk;
+  bool more = false;  // a multishot operation goes on; false: this was its last completion
+};
+
+// What another thread needs to wake a ring.
+struct WakeTarget {
+  int32_t ring_fd = -1;   // for MSG_RING, or the index of a simulated ring
+  int32_t event_fd = -1;  // for the fallback
+};
+
+// Figures of one ring; single writer, readable by any thread.
+struct Counters {
+  Counter turns;                 // calls of Turn
+  Counter enters;                // io_uring_enter system calls
+  Counter waits;                 // turns that were allowed to sleep
+  Counter submissions;           // operations submitted
+  Counter completions;           // completions reaped
+  Counter completion_overflows;  // times the kernel set completions aside: the queue was full
+  Counter completions_lost;      // it had no memory to set them aside: operations that never end
+  Counter buffers_lent;          // provided buffers the shard holds at this moment
+  Counter buffers_exhausted;     // receives that ended with kNoBuffers
+  Counter wakes_sent;            // Wake calls
+};
+
+// An `owner` is handed back with each completion of the operation. It is null or aligned to 8 bytes
+// (the real ring keeps the kind of the operation in the bits below).
+class Ring {
+ public:
+  virtual ~Ring() = default;
+
+  // Accepts connections on a listening descriptor until the operation fails or is cancelled
+  // (multishot). Completions: kAccept with `more` true for each connection. As with Receive, a
+  // connection may come with `more` false: arm it again.
+  virtual void Accept(int listener_fd, void* owner) = 0;
+
+  // Takes over a connected plain descriptor. Afterwards only the returned Socket is used; the plain
+  // descriptor belongs to the ring. Cannot fail: where the direct table is full or missing it stays
+  // a plain descriptor.
+  virtual Socket Attach(int fd) = 0;
+
+  // Receives into provided buffers until the stream ends, fails, is stopped, or buffers run out
+  // (multishot). Bytes may come with `more` false (the kernel ends a multishot operation when its
+  // completion queue is full): arm it again.
+  virtual void Receive(Socket socket, void* owner) = 0;
+
+  // Asks an armed Receive or Accept of this `owner` to end; its last completion tells when it has
+  // (kCancelled, or whatever came first).
+  virtual void Stop(Kind kind, void* owner) = 0;
+
+  // Sends the bytes of `pieces` in order. The iovec array must stay until the next Turn returns,
+  // the bytes until the completion. `more_follows` sets MSG_MORE. At most one send per socket may
+  // be under way: the caller sees to it. The kernel is asked to send all (MSG_WAITALL); a shorter
+  // result is possible all the same.
+  virtual void Send(Socket socket, std::span<const iovec> pieces, bool more_follows,
+                    void* owner) = 0;
+
+  // Ends both directions: operations under way on the socket complete soon, with what came first
+  // (kCancelled, kEndOfStream, kReset or a result). Afterwards nothing but Close may be asked for
+  // on this socket.
+  virtual void Shutdown(Socket socket) = 0;
+
+  // Closes the socket; no other operation may be under way on it. One completion of kClose.
+  virtual void Close(Socket socket, void* owner) = 0;
+
+  // Gives a provided buffer back to the kernel. The bytes are gone from here on.
+  virtual void ReturnBuffer(BufferId buffer) = 0;
+
+  // How another ring wakes this one. Constant after construction; any thread.
+  virtual WakeTarget wake_target() const = 0;
+
+  // Makes the other ring's Turn return with a kWake completion. Called on this ring's thread; sent
+  // at once or with the next Turn.
+  virtual void Wake(const WakeTarget& target) = 0;
+
+  // Submits all that is queued and reaps completions. If none is ready, sleeps up to `timeout_ns`
+  // (0: does not sleep, negative: no limit). May return early and empty-handed. The span stays
+  // valid until the next call.
+  virtual std::span<const Completion> Turn(int64_t timeout_ns) = 0;
+
+  virtual const Counters& counters() const = 0;
+};
+
+}  // namespace torc::ring
+
+#endif  // TORC_SRC_RING_RING_H_

@@ -1,0 +1,88 @@
+// What the parts of a worker share: its shard, buffers, counters, the batch, and the lists of connections with something to do.
+//
+//   Worker (connections) -- Reader (bytes to batch) -- Executor (batch to replies) -- TaskDesk (other shards)
+//                     \______________ all use this Core ______________/
+//
+// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: a connection is in `ready` only with input or a state
+// to go on with, in `dirty` only with output to send or a socket to close.
+#ifndef TORC_SRC_SERVER_CORE_H_
+#define TORC_SRC_SERVER_CORE_H_
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "src/base/pool.h"
+#include "src/server/batch.h"
+#include "src/server/buffers.h"
+#include "src/server/connection.h"
+#include "src/server/counters.h"
+#include "src/server/options.h"
+#include "src/server/version.h"
+#include "src/shard/shard.h"
+
+namespace torc::server {
+
+struct Core;
+
+// What all workers share. Constant while they run, but for the atomics.
+struct Shared {
+  explicit Shared(const Options& o) : options(o), verbosity(static_cast<int>(o.verbosity)) {}
+
+  const Options& options;
+  const std::string version_reply = "VERSION " + std::string(kMemcachedVersion) + "\r\n";
+  uint32_t connections_max = 1024;   // -c, resolved
+  std::vector<const Core*> cores;    // of all workers, by shard: for statistics
+  // Open connections of all workers: the limit -c is one for the process. Relaxed: only the number matters.
+  std::atomic<uint32_t> connections{0};
+  // Set by `verbosity`, on any connection. Relaxed.
+  std::atomic<int> verbosity;
+};
+
+struct Core {
+  Core(shard::Shard& s, Shared& sh) : shard(s), shared(sh), buffers(s.ring()), tasks(kTasksMax) {}
+
+  shard::Shard& shard;
+  Shared& shared;
+  Buffers buffers;
+  Pool<Task> tasks;
+  Counters counters;
+  Batch batch;
+  ReadyList ready;
+  DirtyList dirty;
+
+  engine::Engine& engine() { return shard.engine(); }
+  ShardId self() const { return shard.id(); }
+
+  void MarkReady(Connection& c) {
+    if (!static_cast<ListLink<ReadyTag>&>(c).linked()) ready.PushBack(c);
+  }
+  void MarkDirty(Connection& c) {
+    if (!static_cast<ListLink<DirtyTag>&>(c).linked()) dirty.PushBack(c);
+  }
+
+  // The connection cannot go on: what it has to send is lost, it will be closed.
+  void Break(Connection& c) {
+    c.broken = true;
+    c.state = ConnectionState::kClosing;
+    MarkDirty(c);
+  }
+  void BreakForMemory(Connection& c) {
+    counters.memory_refused.Add(1);
+    Break(c);
+  }
+
+  // Makes the first segment of the input forget its place in the queue; the caller has its reference.
+  static InSegment* PopSegment(Connection& c) {
+    InSegment* const segment = c.in_head;
+    c.in_head = segment->next;
+    if (c.in_head == nullptr) c.in_tail = nullptr;
+    segment->next = nullptr;
+    --c.in_count;
+    return segment;
+  }
+};
+
+}  // namespace torc::server
+
+#endif  // TORC_SRC_SERVER_CORE_H_

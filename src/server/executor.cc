@@ -1,0 +1,176 @@
+#include "src/server/executor.h"
+
+#include <cstring>
+
+#include "src/server/replies.h"
+
+namespace torc::server {
+
+using engine::Op;
+using engine::Result;
+
+namespace {
+
+// What may stand behind a value.
+constexpr uint32_t kFrameBytes = static_cast<uint32_t>(kLineEnd.size() + kEnd.size());
+
+}  // namespace
+
+bool Executor::Run() {
+  Batch& batch = core_.batch;
+  if (batch.empty()) return true;
+  const std::span<Op> ops = batch.operations();
+  uint32_t executed = 0;
+  if (!ops.empty()) {
+    executed = static_cast<uint32_t>(core_.engine().Execute(core_.self(), ops));
+    if (executed < ops.size()) core_.counters.stores_delayed.Add(1);
+  }
+  uint32_t done = 0;
+  for (const Entry& entry : batch.entries()) {
+    switch (entry.kind) {
+      case Entry::Kind::kOperation:
+        if (entry.number < executed) Reply(entry, ops[entry.number]);
+        break;
+      case Entry::Kind::kRequest:
+        if (entry.number < executed) {
+          desk_.AnswerExecuted(entry.task, entry.from, ops[entry.number]);
+        }
+        break;
+      case Entry::Kind::kText: {
+        Connection& c = *entry.connection;
+        if (!c.broken && !c.out.Append(core_.buffers, {entry.text, entry.number})) {
+          core_.BreakForMemory(c);
+        }
+        core_.MarkDirty(c);
+        break;
+      }
+      case Entry::Kind::kTask: {
+        // Only now: the operations before it have been executed, and must not see what it does.
+        Connection& c = *entry.connection;
+        Task* const task = entry.task;
+        if (task->told() && !c.broken) {
+          task->gap = c.out.AppendPending(core_.buffers, task);
+          if (task->gap == nullptr) core_.BreakForMemory(c);
+        }
+        desk_.Send(task, MessageKind::kExecute);
+        break;
+      }
+      case Entry::Kind::kReleaseSegment:
+        core_.buffers.Release(entry.segment);
+        break;
+      case Entry::Kind::kReleaseBlock:
+        core_.buffers.Release(entry.block);
+        break;
+    }
+    if (entry.kind <= Entry::Kind::kRequest && entry.number >= executed) break;
+    ++done;
+  }
+  batch.RemoveDone(done, executed);
+  return batch.empty();
+}
+
+void Executor::Reply(const Entry& entry, Op& op) {
+  Connection& c = *entry.connection;
+  bool fits = true;
+  if (op.result == Result::kHit) [[likely]] {
+    if (!c.broken) fits = ReplyHit(c, entry, op);
+  } else if (op.miss != engine::Miss::kAbsent && op.verb == engine::Verb::kGet &&
+             AskOwner(c, entry, op, &fits)) {
+    // A dead item of another shard: its owner removes it and counts that, once.
+  } else if (entry.style != ReplyStyle::kUncounted) {
+    CountResult(op, core_.counters);
+    char digits[kDigitsMax];
+    const std::string_view text = ReplyText(entry.style, op, core_.counters, digits);
+    if (entry.style != ReplyStyle::kSilent && !c.broken) {
+      fits = c.out.Append(core_.buffers, text) &&
+             (!entry.ends_command || c.out.Append(core_.buffers, kEnd));
+    }
+  }
+  if (entry.task != nullptr) desk_.Delete(entry.task);
+  if (!fits) [[unlikely]] core_.BreakForMemory(c);
+  core_.MarkDirty(c);
+}
+
+bool Executor::ReplyHit(Connection& c, const Entry& entry, const Op& op) {
+  if (op.value_size > kCopyValueBytesMax) [[unlikely]] return ReplyLargeHit(c, entry, op);
+  CountResult(op, core_.counters);
+  char* const start = c.out.Reserve(core_.buffers, proto::kValueHeaderBytesMax + op.value_size +
+                                                       kFrameBytes);
+  if (start == nullptr) [[unlikely]] return false;
+  char* end = WriteValueHeader(start, entry.style, op);
+  end = CopyValue(end, op, core_.engine());
+  std::memcpy(end, kLineEnd.data(), kLineEnd.size());
+  end += kLineEnd.size();
+  if (entry.ends_command) {
+    std::memcpy(end, kEnd.data(), kEnd.size());
+    end += kEnd.size();
+  }
+  c.out.Commit(static_cast<uint32_t>(end - start));
+  return true;
+}
+
+bool Executor::ReplyLargeHit(Connection& c, const Entry& entry, const Op& op) {
+  const ShardId owner = engine::OwnerOf(op.hash, core_.shard.shards());
+  if (owner == core_.self()) {
+    if (!core_.engine().Pin(core_.self(), op.item)) return ReplyInPieces(c, entry, op);
+    CountResult(op, core_.counters);
+    char header[proto::kValueHeaderBytesMax];
+    const char* const end = WriteValueHeader(header, entry.style, op);
+    if (!c.out.Append(core_.buffers, {header, static_cast<size_t>(end - header)}) ||
+        !c.out.AppendPinned(core_.buffers, op.item, owner, op.value_size)) {
+      core_.engine().Unpin(core_.self(), op.item);
+      return false;
+    }
+    return c.out.Append(core_.buffers, kLineEnd) &&
+           (!entry.ends_command || c.out.Append(core_.buffers, kEnd));
+  }
+  if (op.value_size > kCopyForeignValueBytesMax) {
+    bool fits = true;
+    if (AskOwner(c, entry, op, &fits)) return fits;
+  }
+  return ReplyInPieces(c, entry, op);
+}
+
+// The whole value, copied into as many blocks as it takes: for values of other shards that are not worth a message, and where there
+// is no room for another pin or message.
+bool Executor::ReplyInPieces(Connection& c, const Entry& entry, const Op& op) {
+  CountResult(op, core_.counters);
+  char header[proto::kValueHeaderBytesMax];
+  const char* const end = WriteValueHeader(header, entry.style, op);
+  bool fits = c.out.Append(core_.buffers, {header, static_cast<size_t>(end - header)});
+  for (size_t from = 0; fits && from < op.value_size;) {
+    const std::span<const char> piece = core_.engine().Piece(op.item, from);
+    fits = c.out.Append(core_.buffers, {piece.data(), piece.size()});
+    from += piece.size();
+  }
+  return fits && c.out.Append(core_.buffers, kLineEnd) &&
+         (!entry.ends_command || c.out.Append(core_.buffers, kEnd));
+}
+
+// Asks the owner of another shard's key again: for a large value, which only it may pin, and for a dead item, which only it may
+// remove. The get is counted with the answer. False: the key is this shard's, or there is no room; nothing has changed.
+bool Executor::AskOwner(Connection& c, const Entry& entry, const Op& op, bool* fits) {
+  const ShardId owner = engine::OwnerOf(op.hash, core_.shard.shards());
+  if (owner == core_.self() || c.broken || !desk_.ReserveSend(c, owner)) return false;
+  Op get;
+  get.hash = op.hash;
+  get.key = op.key;
+  get.key_size = op.key_size;
+  get.verb = engine::Verb::kGet;
+  Task* const task = desk_.New(c, get, entry.style, entry.ends_command);
+  if (task == nullptr) {
+    desk_.CancelSend(c, owner);
+    return false;
+  }
+  task->gap = c.out.AppendPending(core_.buffers, task);
+  if (task->gap == nullptr) {
+    desk_.Delete(task);
+    desk_.CancelSend(c, owner);
+    *fits = false;
+    return true;
+  }
+  desk_.Send(task, MessageKind::kExecute);
+  return true;
+}
+
+}  // namespace torc::server

@@ -1,0 +1,34 @@
+// The executor: hands the batch to the engine and turns its entries into replies.
+//
+// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: replies are appended in the order of the entries.
+#ifndef TORC_SRC_SERVER_EXECUTOR_H_
+#define TORC_SRC_SERVER_EXECUTOR_H_
+
+#include "src/server/core.h"
+#include "src/server/task_desk.h"
+
+namespace torc::server {
+
+class Executor {
+ public:
+  Executor(Core& core, TaskDesk& desk) : core_(core), desk_(desk) {}
+
+  // Executes the batch and replies. False: the rest of the batch waits for memory that comes free within turns; call again
+  // next turn.
+  [[nodiscard]] bool Run();
+
+ private:
+  void Reply(const Entry& entry, engine::Op& op);
+  // Returns false if the connection's memory was refused.
+  [[nodiscard]] bool ReplyHit(Connection& c, const Entry& entry, const engine::Op& op);
+  [[nodiscard]] bool ReplyLargeHit(Connection& c, const Entry& entry, const engine::Op& op);
+  [[nodiscard]] bool ReplyInPieces(Connection& c, const Entry& entry, const engine::Op& op);
+  [[nodiscard]] bool AskOwner(Connection& c, const Entry& entry, const engine::Op& op, bool* fits);
+
+  Core& core_;
+  TaskDesk& desk_;
+};
+
+}  // namespace torc::server
+
+#endif  // TORC_SRC_SERVER_EXECUTOR_H_

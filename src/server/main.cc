@@ -1,0 +1,58 @@
+// torc: a cache server that takes memcached's place. This file reads from top to bottom as the life of the process.
+
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "src/ring/doctor.h"
+#include "src/server/options.h"
+#include "src/server/process.h"
+#include "src/server/server.h"
+
+namespace {
+
+int Fail(const std::string& error, int status) {
+  std::fprintf(stderr, "torc: %s\n", error.c_str());
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace torc;          // NOLINT(google-build-using-namespace): main only
+  using namespace torc::server;  // NOLINT(google-build-using-namespace): main only
+
+  Options options;
+  const ParseResult parsed = ParseOptions(argc, argv, &options);
+  std::fputs(parsed.output.c_str(), stdout);
+  std::fputs(parsed.error.c_str(), stderr);
+  if (parsed.action == ParseAction::kExit) return parsed.exit_status;
+  if (parsed.action == ParseAction::kDoctor) return ring::RunDoctor(stdout);
+  for (const std::string& notice : options.notices) {
+    std::fprintf(stderr, "torc: %s\n", notice.c_str());
+  }
+
+  std::string error;
+  if (options.core_dumps && !AllowCoreDumps(&error)) return Fail(error, EX_OSERR);
+  const uint32_t connections_max =
+      RaiseFileLimit(options.connections_max, options.shards, &error);
+  if (connections_max == 0) return Fail(error, EX_OSERR);
+  if (const int status = DropRights(options.user, &error); status != 0) return Fail(error, status);
+  if (options.daemon && !Daemonize(options.core_dumps, &error)) return Fail(error, EXIT_FAILURE);
+  if (options.lock_memory && !LockMemory(&error)) std::fprintf(stderr, "torc: %s\n", error.c_str());
+
+  BlockSignals();
+  const std::unique_ptr<Server> server = Server::Create(options, connections_max, &error);
+  if (server == nullptr) return Fail(error, EX_OSERR);
+  if (!options.pid_file.empty()) WritePidFile(options.pid_file);
+  server->Start();
+  const int signal = WaitForSignal();
+  std::fprintf(stderr, "Signal handled: %s.\n", strsignal(signal));
+  server->Stop();
+  if (!options.pid_file.empty()) RemovePidFile(options.pid_file);
+  return EXIT_SUCCESS;
+}

@@ -1,0 +1,258 @@
+#include "src/server/options.h"
+
+#include <doctest/doctest.h>
+
+#include <initializer_list>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "src/server/version.h"
+
+namespace torc {
+namespace {
+
+struct Parsed {
+  Options options;
+  ParseResult result;
+};
+
+// Parses "torc" and `words`.
+Parsed Parse(std::vector<std::string> words) {
+  words.insert(words.begin(), "torc");
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  Parsed parsed;
+  parsed.result = ParseOptions(static_cast<int>(words.size()), argv.data(), &parsed.options);
+  return parsed;
+}
+
+Options Accepted(std::vector<std::string> words) {
+  Parsed parsed = Parse(std::move(words));
+  CHECK(parsed.result.action == ParseAction::kServe);
+  CHECK(parsed.result.error == "");
+  return parsed.options;
+}
+
+void Refused(std::vector<std::string> words, int exit_status, const std::string& error) {
+  const ParseResult result = Parse(std::move(words)).result;
+  CHECK(result.action == ParseAction::kExit);
+  CHECK(result.exit_status == exit_status);
+  CHECK(result.error == "torc: " + error + "\n");
+  CHECK(result.output == "");
+}
+
+TEST_CASE("defaults are memcached's") {
+  const Options options = Accepted({});
+  CHECK(options.listen == std::vector<ListenAddress>{{"", 11211}});
+  CHECK(options.unix_socket == "");
+  CHECK(options.unix_mask == 0700);
+  CHECK(options.listen_backlog == 1024);
+  CHECK(options.shards == 4);
+  CHECK(options.memory_bytes == 64 * 1024 * 1024);
+  CHECK(options.evict);
+  CHECK(options.item_bytes_max == 1024 * 1024);
+  CHECK(options.connections_max == 0);
+  CHECK(options.requests_per_turn == 20);
+  CHECK_FALSE(options.lock_memory);
+  CHECK_FALSE(options.large_pages);
+  CHECK(options.user == "");
+  CHECK_FALSE(options.daemon);
+  CHECK(options.pid_file == "");
+  CHECK_FALSE(options.core_dumps);
+  CHECK(options.verbosity == 0);
+  CHECK(options.flush_all_enabled);
+  CHECK(options.slab_growth_factor == 1.25);
+  CHECK(options.slab_chunk_bytes_min == 48);
+  CHECK(options.notices.empty());
+}
+
+TEST_CASE("short and long forms say the same") {
+  const Options all_short =
+      Accepted({"-p",  "1234", "-l",     "127.0.0.1", "-b", "7",          "-t", "2",    "-m",
+                "128", "-M",   "-I",     "2m",        "-c", "99",         "-R", "5",    "-k",
+                "-L",  "-u",   "nobody", "-d",        "-P", "/run/t.pid", "-r", "-vv",  "-F",
+                "-f",  "1.5",  "-n",     "64",        "-U", "0",          "-B", "ascii"});
+  const Options all_long = Accepted({"--port=1234",
+                                     "--listen=127.0.0.1",
+                                     "--listen-backlog=7",
+                                     "--threads=2",
+                                     "--memory-limit=128",
+                                     "--disable-evictions",
+                                     "--max-item-size=2m",
+                                     "--conn-limit=99",
+                                     "--max-reqs-per-event=5",
+                                     "--lock-memory",
+                                     "--enable-largepages",
+                                     "--user=nobody",
+                                     "--daemon",
+                                     "--pidfile=/run/t.pid",
+                                     "--enable-coredumps",
+                                     "--verbose",
+                                     "--verbose",
+                                     "--disable-flush-all",
+                                     "--slab-growth-factor=1.5",
+                                     "--slab-min-size=64",
+                                     "--udp-port=0",
+                                     "--protocol=ascii"});
+  for (const Options& options : {all_short, all_long}) {
+    CHECK(options.listen == std::vector<ListenAddress>{{"127.0.0.1", 1234}});
+    CHECK(options.listen_backlog == 7);
+    CHECK(options.shards == 2);
+    CHECK(options.memory_bytes == 128 * 1024 * 1024);
+    CHECK_FALSE(options.evict);
+    CHECK(options.item_bytes_max == 2 * 1024 * 1024);
+    CHECK(options.connections_max == 99);
+    CHECK(options.requests_per_turn == 5);
+    CHECK(options.lock_memory);
+    CHECK(options.large_pages);
+    CHECK(options.user == "nobody");
+    CHECK(options.daemon);
+    CHECK(options.pid_file == "/run/t.pid");
+    CHECK(options.core_dumps);
+    CHECK(options.verbosity == 2);
+    CHECK_FALSE(options.flush_all_enabled);
+    CHECK(options.slab_growth_factor == 1.5);
+    CHECK(options.slab_chunk_bytes_min == 64);
+    CHECK(options.notices.empty());
+  }
+}
+
+TEST_CASE("listen: lists, repeats, ports of their own, and -p in any place") {
+  using List = std::vector<ListenAddress>;
+  CHECK(Accepted({"-l", "127.0.0.1,10.0.0.1:99", "-p", "5"}).listen ==
+        List{{"127.0.0.1", 5}, {"10.0.0.1", 99}});
+  CHECK(Accepted({"-l", "127.0.0.1", "-l", "localhost"}).listen ==
+        List{{"127.0.0.1", 11211}, {"localhost", 11211}});
+  CHECK(Accepted({"-l", "[::1]:5,[::1],::1,fe80::1"}).listen ==
+        List{{"::1", 5}, {"::1", 11211}, {"::1", 11211}, {"fe80::1", 11211}});
+  CHECK(Accepted({"-l", "*"}).listen == List{{"", 11211}});
+  CHECK(Accepted({"-l", "*:7,"}).listen == List{{"", 7}});
+  CHECK(Accepted({"-p", "-1"}).listen == List{{"", 0}});
+  CHECK(Accepted({"-l", "127.0.0.1", "-p", "-1"}).listen == List{{"127.0.0.1", 0}});
+  CHECK(Accepted({"-l", "127.0.0.1:7", "-p", "0"}).listen == List{{"127.0.0.1", 7}});
+}
+
+TEST_CASE("listen: what is refused") {
+  Refused({"-p", "65536"}, 64,
+          "-p 65536: the port must be a number from 1 to 65535, or -1 for any free one, or 0 for "
+          "no TCP");
+  Refused({"-p", "0"}, 64, "-p 0: there is nothing left to listen on; give a port, or -s");
+  Refused({"-l", "127.0.0.1", "-p", "0"}, 64,
+          "-p 0: there is nothing left to listen on; give a port, or -s");
+  Refused({"-l", ""}, 64, "-l: the list of addresses is empty");
+  Refused({"-l", ","}, 64, "-l: the list of addresses is empty");
+  Refused({"-l", "127.0.0.1:x"}, 64, "-l 127.0.0.1:x: the port must be a number from 1 to 65535");
+  Refused({"-l", "127.0.0.1:99999"}, 64,
+          "-l 127.0.0.1:99999: the port must be a number from 1 to 65535");
+  Refused({"-l", ":80"}, 64, "-l :80: an address is missing before the port");
+  Refused({"-l", "[::1"}, 64, "-l [::1: the address has no closing bracket");
+  Refused({"-l", "[::1]x"}, 64, "-l [::1]x: only :PORT may follow the bracket");
+  Refused({"-l", "proto[ascii]:127.0.0.1:1"}, 1,
+          "-l proto[ascii]:127.0.0.1:1: addresses with a protocol, a tag or TLS are not available "
+          "in this version of torc");
+}
+
+TEST_CASE("a UNIX socket takes the place of TCP") {
+  const Options options = Accepted({"-s", "/run/torc.sock", "-a", "0770"});
+  CHECK(options.listen.empty());
+  CHECK(options.unix_socket == "/run/torc.sock");
+  CHECK(options.unix_mask == 0770);
+  CHECK(options.notices.empty());
+  const Options with_port = Accepted({"-s", "/run/torc.sock", "-p", "0"});
+  CHECK(with_port.listen.empty());
+  CHECK(with_port.notices ==
+        std::vector<std::string>{"-s takes the place of TCP: -p and -l have no effect"});
+  Refused({"-a", "9"}, 1, "-a 9: the access rights must be an octal number from 0 to 777");
+  Refused({"-a", "1777"}, 1, "-a 1777: the access rights must be an octal number from 0 to 777");
+}
+
+TEST_CASE("sizes") {
+  CHECK(Accepted({"-m", "1g"}).memory_bytes == 1ULL << 30);
+  CHECK(Accepted({"-m", "100M"}).memory_bytes == 100ULL << 20);
+  CHECK(Accepted({"-I", "1k"}).item_bytes_max == 1024);
+  CHECK(Accepted({"-I", "2000"}).item_bytes_max == 2000);
+  CHECK(Accepted({"-I", "32m"}).item_bytes_max == 32U << 20);
+  CHECK(Accepted({"-I", "32m", "-m", "64"}).item_bytes_max == 32U << 20);  // In either order.
+  CHECK(Accepted({"-m", "4g", "-I", "1024m"}).item_bytes_max == 1U << 30);
+
+  const std::string memory =
+      ": the memory for items must be a number of megabytes above 0, or one with the suffix m or g";
+  for (const char* text : {"0", "x", "-1", "64k", "64mb", "", "g", "99999999999999999999"}) {
+    Refused({"-m", text}, 64, std::string("-m ") + text + memory);
+  }
+  Refused({"-I", "x"}, 64,
+          "-I x: the largest item must be a number of bytes, or one with the suffix k or m");
+  Refused({"-I", "1023"}, 64, "-I 1023: the largest item cannot be below 1k");
+  Refused({"-I", "1025m"}, 64, "-I 1025m: the largest item cannot be above 1024m");
+  Refused({"-I", "33m"}, 64,
+          "-I 34603008: the largest item cannot be above half of -m, which is 67108864 bytes");
+  Refused({"-m", "1"}, 64,
+          "-I 1048576: the largest item cannot be above half of -m, which is 1048576 bytes");
+}
+
+TEST_CASE("numbers") {
+  Refused({"-t", "0"}, 1, "-t 0: the number of threads must be a number from 1 to 128");
+  Refused({"-t", "129"}, 1, "-t 129: the number of threads must be a number from 1 to 128");
+  Refused({"-t", "4x"}, 1, "-t 4x: the number of threads must be a number from 1 to 128");
+  Refused({"-c", "0"}, 1, "-c 0: the number of connections must be a number from 1 to 2147483647");
+  Refused({"-R", "0"}, 1, "-R 0: the number of commands must be a number from 1 to 2147483647");
+  Refused({"-b", "-1"}, 1, "-b -1: the backlog must be a number from 0 to 2147483647");
+  Refused({"-n", "0"}, 1, "-n 0: the smallest chunk must be a number from 1 to 2147483647");
+  for (const char* text : {"1", "0", "x", "nan", "inf", "1.5x", ""}) {
+    Refused({"-f", text}, 1, std::string("-f ") + text + ": the factor must be a number above 1");
+  }
+  CHECK(Accepted({"-vvvv"}).verbosity == 3);
+}
+
+TEST_CASE("what this version does not have is refused by name") {
+  Refused({"-A"}, 1, "-A: the shutdown command is not available in this version of torc");
+  Refused({"--enable-sasl"}, 1, "-S: SASL authentication is not available in this version of torc");
+  Refused({"-Y", "users"}, 1, "-Y: authentication is not available in this version of torc");
+  Refused({"-Z"}, 1, "-Z: TLS is not available in this version of torc");
+  Refused({"-U", "11211"}, 64, "-U 11211: UDP is not available in this version of torc; only 0 is");
+  Refused({"-B", "binary"}, 64,
+          "-B binary: the binary protocol is not available in this version of torc; use auto or "
+          "ascii");
+  Refused({"-B", "x"}, 64, "-B x: the protocol must be auto or ascii");
+}
+
+TEST_CASE("extended options") {
+  CHECK(Accepted({"-o", "modern,hashpower=20,no_lru_crawler"}).notices ==
+        std::vector<std::string>{"-o modern has no effect in torc",
+                                 "-o hashpower has no effect in torc",
+                                 "-o no_lru_crawler has no effect in torc"});
+  Refused({"-o", "modern,foo=1"}, 1, "-o foo: no such extended option");
+  Refused({"-o", "ext_path=/x:1G"}, 1, "-o ext_path: not available in this version of torc");
+  Refused({"-o", "idle_timeout=10"}, 1, "-o idle_timeout: not available in this version of torc");
+}
+
+TEST_CASE("words that are no options") {
+  Refused({"-q"}, 1, "-q: no such option; torc -h lists them");
+  Refused({"-Mq"}, 1, "-q: no such option; torc -h lists them");
+  Refused({"--foo=1"}, 1, "--foo: no such option; torc -h lists them");
+  Refused({"--help=1"}, 1, "--help: takes no argument");
+  Refused({"-p"}, 1, "-p: needs an argument");
+  Refused({"--port"}, 1, "--port: needs an argument");
+  CHECK(Accepted({"extra", "-p", "7"}).notices ==
+        std::vector<std::string>{"'extra' is not an option: ignored"});
+}
+
+TEST_CASE("help, version, licence and doctor end the reading") {
+  const ParseResult version = Parse({"-V", "-t", "0"}).result;
+  CHECK(version.action == ParseAction::kExit);
+  CHECK(version.exit_status == 0);
+  CHECK(version.output == "torc " + std::string(kVersion) + "\n");
+  CHECK(Parse({"--help"}).result.output == UsageText());
+  CHECK(Parse({"-i"}).result.output.find("BSD") != std::string::npos);
+  CHECK(Parse({"--doctor"}).result.action == ParseAction::kDoctor);
+}
+
+TEST_CASE("the help text fits 100 columns") {
+  std::istringstream text(UsageText());
+  for (std::string line; std::getline(text, line);) CHECK(line.size() <= 100);
+}
+
+}  // namespace
+}  // namespace torc

@@ -1,0 +1,191 @@
+#include "src/server/output.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "src/server/task.h"
+
+namespace torc::server {
+
+OutNode* Output::AppendNode(Buffers& buffers, OutNode::Kind kind) {
+  OutNode* const node = buffers.NewNode();
+  if (node == nullptr) [[unlikely]] return nullptr;
+  node->kind = kind;
+  if (tail_ != nullptr) {
+    tail_->next = node;
+  } else {
+    head_ = node;
+  }
+  tail_ = node;
+  return node;
+}
+
+char* Output::Reserve(Buffers& buffers, uint32_t size) {
+  CHECK_LE(size, sizeof(Block::bytes));
+  if (fill_ == nullptr || fill_->room() < size) {
+    Block* const block = buffers.NewBlock();
+    if (block == nullptr) [[unlikely]] return nullptr;
+    if (fill_ != nullptr) buffers.Release(fill_);
+    fill_ = block;
+  }
+  char* const room = fill_->bytes + fill_->used;
+  if (tail_ == nullptr || tail_->kind != OutNode::Kind::kBlock ||
+      tail_->data + tail_->size != room) {
+    OutNode* const node = AppendNode(buffers, OutNode::Kind::kBlock);
+    if (node == nullptr) [[unlikely]] return nullptr;
+    node->block = fill_;
+    node->data = room;
+    Buffers::Reference(fill_);
+  }
+  return room;
+}
+
+bool Output::Append(Buffers& buffers, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const uint32_t room = fill_ == nullptr ? 0 : fill_->room();
+    const size_t size = std::min<size_t>(bytes.size(), room != 0 ? room : sizeof(Block::bytes));
+    char* const to = Reserve(buffers, static_cast<uint32_t>(size));
+    if (to == nullptr) [[unlikely]] return false;
+    std::memcpy(to, bytes.data(), size);
+    Commit(static_cast<uint32_t>(size));
+    bytes.remove_prefix(size);
+  }
+  return true;
+}
+
+bool Output::AppendConstant(Buffers& buffers, std::string_view bytes) {
+  OutNode* const node = AppendNode(buffers, OutNode::Kind::kConstant);
+  if (node == nullptr) [[unlikely]] return false;
+  node->data = bytes.data();
+  node->size = static_cast<uint32_t>(bytes.size());
+  bytes_ += node->size;
+  return true;
+}
+
+bool Output::AppendPinned(Buffers& buffers, const void* item, ShardId owner, uint32_t size) {
+  OutNode* const node = AppendNode(buffers, OutNode::Kind::kPinned);
+  if (node == nullptr) [[unlikely]] return false;
+  node->item = item;
+  node->owner = owner;
+  node->size = size;
+  bytes_ += size;
+  return true;
+}
+
+bool Output::AppendBlock(Buffers& buffers, Block* block) {
+  OutNode* const node = AppendNode(buffers, OutNode::Kind::kBlock);
+  if (node == nullptr) [[unlikely]] {
+    buffers.Release(block);
+    return false;
+  }
+  node->block = block;
+  node->data = block->bytes;
+  node->size = block->used;
+  bytes_ += block->used;
+  return true;
+}
+
+OutNode* Output::AppendPending(Buffers& buffers, Task* task) {
+  OutNode* const node = AppendNode(buffers, OutNode::Kind::kPending);
+  if (node == nullptr) [[unlikely]] return nullptr;
+  node->task = task;
+  return node;
+}
+
+void Output::Resolve(Buffers& buffers, OutNode* gap, Output& reply) {
+  CHECK(gap->kind == OutNode::Kind::kPending);
+  gap->kind = OutNode::Kind::kConstant;
+  gap->task = nullptr;
+  gap->data = nullptr;
+  gap->size = 0;
+  if (reply.head_ != nullptr) {
+    // The gap's node stays, empty, and the reply's nodes go behind it.
+    reply.tail_->next = gap->next;
+    gap->next = reply.head_;
+    if (tail_ == gap) tail_ = reply.tail_;
+    bytes_ += reply.bytes_;
+    reply.head_ = reply.tail_ = nullptr;
+    reply.bytes_ = 0;
+  }
+  if (reply.fill_ != nullptr) {
+    buffers.Release(reply.fill_);
+    reply.fill_ = nullptr;
+  }
+}
+
+size_t Output::Gather(const engine::Engine& engine, std::span<iovec> pieces,
+                      uint64_t* bytes) const {
+  size_t count = 0;
+  uint32_t from = head_sent_;
+  *bytes = 0;
+  const auto add = [&](const char* data, size_t size) {
+    pieces[count++] = {const_cast<char*>(data), size};
+    *bytes += size;
+  };
+  for (const OutNode* node = head_; node != nullptr && count < pieces.size(); node = node->next) {
+    if (node->kind == OutNode::Kind::kPending) break;
+    if (node->kind == OutNode::Kind::kPinned) {
+      while (from < node->size && count < pieces.size()) {
+        const std::span<const char> piece = engine.Piece(node->item, from);
+        add(piece.data(), piece.size());
+        from += static_cast<uint32_t>(piece.size());
+      }
+    } else if (node->size > from) {
+      add(node->data + from, node->size - from);
+    }
+    from = 0;
+  }
+  return count;
+}
+
+void Output::Drop(Buffers& buffers, PinHolder& pins, OutNode* node) {
+  switch (node->kind) {
+    case OutNode::Kind::kBlock:
+      buffers.Release(node->block);
+      break;
+    case OutNode::Kind::kPinned:
+      pins.ReleasePin(node->owner, node->item);
+      break;
+    case OutNode::Kind::kPending:
+      node->task->gap = nullptr;
+      break;
+    case OutNode::Kind::kConstant:
+      break;
+  }
+  buffers.DeleteNode(node);
+}
+
+void Output::Consume(Buffers& buffers, PinHolder& pins, uint64_t bytes) {
+  CHECK_LE(bytes, bytes_);
+  bytes_ -= static_cast<uint32_t>(bytes);
+  while (head_ != nullptr && head_->kind != OutNode::Kind::kPending &&
+         head_->size - head_sent_ <= bytes) {
+    OutNode* const node = head_;
+    bytes -= node->size - head_sent_;
+    head_sent_ = 0;
+    head_ = node->next;
+    if (head_ == nullptr) tail_ = nullptr;
+    Drop(buffers, pins, node);
+  }
+  head_sent_ += static_cast<uint32_t>(bytes);
+  if (head_ == nullptr && fill_ != nullptr) {
+    buffers.Release(fill_);
+    fill_ = nullptr;
+  }
+}
+
+void Output::Clear(Buffers& buffers, PinHolder& pins) {
+  while (head_ != nullptr) {
+    OutNode* const node = head_;
+    head_ = node->next;
+    Drop(buffers, pins, node);
+  }
+  tail_ = nullptr;
+  bytes_ = head_sent_ = 0;
+  if (fill_ != nullptr) {
+    buffers.Release(fill_);
+    fill_ = nullptr;
+  }
+}
+
+}  // namespace torc::server

@@ -1,0 +1,78 @@
+// A connection's output: the replies that wait to be sent, in order of their requests.
+//
+//   head -> [block part] -> [pinned value] -> [block part] -> [gap: task] -> [block part] <- tail
+//            ^ offset: sent so far             what stands before the first gap can be sent
+//
+// Bytes once appended do not move: a send under way may show them while more is appended behind.
+//
+// Owner: its connection. Affinity: shard. Lifetime: as the connection. Invariant: bytes() is the sum of the nodes' sizes, less
+// what is sent of the first.
+#ifndef TORC_SRC_SERVER_OUTPUT_H_
+#define TORC_SRC_SERVER_OUTPUT_H_
+
+#include <sys/uio.h>
+
+#include <span>
+#include <string_view>
+
+#include "src/engine/engine.h"
+#include "src/server/buffers.h"
+
+namespace torc::server {
+
+// Told of pinned values that are no longer needed.
+class PinHolder {
+ public:
+  virtual ~PinHolder() = default;
+  virtual void ReleasePin(ShardId owner, const void* item) = 0;
+};
+
+class Output {
+ public:
+  bool empty() const { return head_ == nullptr; }
+  uint32_t bytes() const { return bytes_; }
+  // Whether something can be sent now.
+  bool sendable() const { return head_ != nullptr && head_->kind != OutNode::Kind::kPending; }
+
+  // Room for `size` contiguous bytes (at most a block's); Commit says how many were written. Null: out of memory.
+  [[nodiscard]] char* Reserve(Buffers& buffers, uint32_t size);
+  void Commit(uint32_t size) {
+    tail_->size += size;
+    fill_->used += size;
+    bytes_ += size;
+  }
+
+  // Each returns false where memory is refused; the connection can only be closed then.
+  [[nodiscard]] bool Append(Buffers& buffers, std::string_view bytes);
+  [[nodiscard]] bool AppendConstant(Buffers& buffers, std::string_view bytes);
+  [[nodiscard]] bool AppendPinned(Buffers& buffers, const void* item, ShardId owner, uint32_t size);
+  // Takes over one reference to `block`, whose used bytes are appended without a copy.
+  [[nodiscard]] bool AppendBlock(Buffers& buffers, Block* block);
+  // A gap, to be filled by Resolve. Null: out of memory.
+  [[nodiscard]] OutNode* AppendPending(Buffers& buffers, Task* task);
+
+  // Fills a gap: with the bytes in `reply` (its nodes are moved), which may be empty.
+  void Resolve(Buffers& buffers, OutNode* gap, Output& reply);
+
+  // Gathers what can be sent, at most pieces.size() pieces. Returns how many. `*bytes` is their sum.
+  size_t Gather(const engine::Engine& engine, std::span<iovec> pieces, uint64_t* bytes) const;
+
+  // Removes what was sent.
+  void Consume(Buffers& buffers, PinHolder& pins, uint64_t bytes);
+  // Removes everything but gaps that wait for their task: those become constants of no bytes when they are resolved.
+  void Clear(Buffers& buffers, PinHolder& pins);
+
+ private:
+  [[nodiscard]] OutNode* AppendNode(Buffers& buffers, OutNode::Kind kind);
+  void Drop(Buffers& buffers, PinHolder& pins, OutNode* node);
+
+  OutNode* head_ = nullptr;
+  OutNode* tail_ = nullptr;
+  Block* fill_ = nullptr;   // where replies are appended; holds a reference of its own
+  uint32_t bytes_ = 0;
+  uint32_t head_sent_ = 0;  // bytes of the first node that are sent
+};
+
+}  // namespace torc::server
+
+#endif  // TORC_SRC_SERVER_OUTPUT_H_

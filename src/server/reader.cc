@@ -1,0 +1,642 @@
+#include "src/server/reader.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "proto/text/encoder.h"
+#include "proto/text/parser.h"
+
+namespace torc::server {
+
+using engine::Engine;
+using engine::Op;
+using engine::Verb;
+using proto::Command;
+using proto::ErrorId;
+using proto::Request;
+using State = ConnectionState;
+
+namespace {
+
+void Advance(InSegment* segment, size_t bytes) {
+  CHECK_LE(bytes, segment->size);
+  segment->data += bytes;
+  segment->size -= static_cast<uint32_t>(bytes);
+}
+
+Verb StoreVerb(Command command) {
+  switch (command) {
+    case Command::kAdd:
+      return Verb::kAdd;
+    case Command::kReplace:
+      return Verb::kReplace;
+    case Command::kAppend:
+      return Verb::kAppend;
+    case Command::kPrepend:
+      return Verb::kPrepend;
+    case Command::kCas:
+      return Verb::kCas;
+    default:
+      CHECK(command == Command::kSet);
+      return Verb::kSet;
+  }
+}
+
+bool AllBlank(std::string_view text) {
+  return text.find_first_not_of(' ') == std::string_view::npos;
+}
+
+}  // namespace
+
+Reader::Stop Reader::Read(Connection& c) {
+  commands_read_ = operations_read_ = 0;
+  const uint32_t commands_max = static_cast<uint32_t>(core_.shared.options.requests_per_turn);
+  while (true) {
+    if (c.state == State::kClosing) return Stop::kClosing;
+    if (core_.batch.full()) return Stop::kBatch;
+    if (c.out.bytes() >= kOutputBytesHigh) {
+      core_.counters.output_full.Add(1);
+      return Stop::kBlocked;
+    }
+    if (c.pending >= kPendingTasksHigh) return Stop::kBlocked;
+    if (!core_.buffers.plenty()) return Stop::kLater;
+    if (commands_read_ >= commands_max || operations_read_ >= kOperationsPerTurn) {
+      PopEmptySegments(c);
+      if (c.in_head == nullptr && c.state == State::kCommand) return Stop::kInput;
+      core_.counters.yields.Add(1);
+      return Stop::kShare;
+    }
+    Step step = Step::kGoOn;
+    switch (c.state) {
+      case State::kCommand:
+        step = ReadLine(c);
+        break;
+      case State::kHeld:
+        c.state = State::kCommand;
+        step = HandleLine(c, c.held);
+        break;
+      case State::kKeys:
+        step = ReadKeys(c);
+        break;
+      case State::kReserving:
+        step = ReserveUpload(c);
+        break;
+      case State::kUpload:
+        step = ReadUpload(c);
+        break;
+      case State::kSwallow:
+        step = ReadSwallow(c);
+        break;
+      case State::kSkipLine:
+        step = SkipLine(c);
+        break;
+      case State::kBroadcast:
+        step = ReadBroadcast(c);
+        break;
+      case State::kClosing:
+        break;
+    }
+    switch (step) {
+      case Step::kGoOn:
+        break;
+      case Step::kInput:
+        return Stop::kInput;
+      case Step::kBatch:
+        return Stop::kBatch;
+      case Step::kLater:
+        return Stop::kLater;
+      case Step::kBlocked:
+        return Stop::kBlocked;
+    }
+  }
+}
+
+// Lines.
+
+Reader::Step Reader::ReadLine(Connection& c) {
+  PopEmptySegments(c);
+  InSegment* const s = c.in_head;
+  if (s == nullptr) return Step::kInput;
+  const void* const found = std::memchr(s->data, '\n', s->size);
+  if (found == nullptr) return GrowLine(c);
+  const size_t size = static_cast<size_t>(static_cast<const char*>(found) + 1 - s->data);
+  std::string_view line(s->data, size);
+  if (c.carry != nullptr) {
+    if (c.carry->room() < size) return GrowLine(c);
+    std::memcpy(c.carry->bytes + c.carry->used, s->data, size);
+    c.carry->used += static_cast<uint32_t>(size);
+    line = {c.carry->bytes, c.carry->used};
+  }
+  Advance(s, size);
+  ++commands_read_;
+  return HandleLine(c, line);
+}
+
+// Moves the first segment's bytes to the part of the line that came before.
+Reader::Step Reader::GrowLine(Connection& c) {
+  if (c.carry == nullptr) {
+    c.carry = core_.buffers.NewBlock();
+    if (c.carry == nullptr) {
+      core_.BreakForMemory(c);
+      return Step::kGoOn;
+    }
+  }
+  Block& carry = *c.carry;
+  const uint32_t size = std::min(c.in_head->size, carry.room());
+  std::memcpy(carry.bytes + carry.used, c.in_head->data, size);
+  carry.used += size;
+  Advance(c.in_head, size);
+  const std::string_view received(carry.bytes, carry.used);
+  if (received.size() > proto::kUnfinishedLineBytesMax && !proto::MayGrow(received)) {
+    return Close(c);
+  }
+  return carry.room() == 0 ? StartLongKeys(c) : Step::kGoOn;
+}
+
+// A list of keys longer than a block: the keys that are all there are answered, and what is left becomes the start of a
+// line of its own, whose END ends them all. So that memory stays bounded, however long the list is.
+Reader::Step Reader::StartLongKeys(Connection& c) {
+  const std::string_view line(c.carry->bytes, c.carry->used);
+  const bool gets = line.starts_with("gets ");
+  if (!gets && !line.starts_with("get ")) {
+    // Blanks before the command, which proto::MayGrow lets pass: not a command.
+    c.reply = core_.counters.ErrorReply(ErrorId::kUnknownCommand);
+    c.state = State::kSkipLine;
+    DoneWithLine(c);
+    return Step::kGoOn;
+  }
+  const std::string_view keys = line.substr(gets ? 5 : 4);
+  const size_t last_blank = keys.rfind(' ');
+  c.long_line = true;
+  return HandleRetrieval(c, gets ? Command::kGets : Command::kGet,
+                         keys.substr(0, last_blank == std::string_view::npos ? 0 : last_blank),
+                         kNeverExpires);
+}
+
+Reader::Step Reader::ContinueLongLine(Connection& c) {
+  const std::string_view line(c.carry->bytes, c.carry->used);
+  const std::string_view start = c.keys_command == Command::kGets ? "gets " : "get ";
+  const std::string_view rest = line.substr(line.rfind(' ') + 1);
+  if (rest.size() > proto::kKeyBytesMax) {
+    c.reply = core_.counters.ErrorReply(ErrorId::kKeyTooLong);
+    c.state = State::kSkipLine;
+    c.long_line = false;
+    DoneWithLine(c);
+    return Step::kGoOn;
+  }
+  Block* const next = core_.buffers.NewBlock();
+  if (next == nullptr) {
+    core_.BreakForMemory(c);
+    return Step::kGoOn;
+  }
+  std::memcpy(next->bytes, start.data(), start.size());
+  std::memcpy(next->bytes + start.size(), rest.data(), rest.size());
+  next->used = static_cast<uint32_t>(start.size() + rest.size());
+  DoneWithLine(c);
+  c.carry = next;
+  c.state = State::kCommand;
+  return Step::kGoOn;
+}
+
+Reader::Step Reader::HandleLine(Connection& c, std::string_view line) {
+  const Request request = proto::ParseLine(line);
+  if (request.error != ErrorId::kNone) [[unlikely]] {
+    if (c.long_line && request.error == ErrorId::kTooFewTokens) {
+      c.long_line = false;
+      AddReply(c, proto::kEnd);
+      DoneWithLine(c);
+      return Step::kGoOn;
+    }
+    // Only a command that was told apart as flush_all counts as one, even with a bad argument.
+    if (request.command == Command::kFlushAll) core_.counters.cmd_flush.Add(1);
+    const std::string_view text = core_.counters.ErrorReply(request.error);
+    if (request.swallow_value) {
+      return RefuseValue(c, request.value_size, request.noreply ? std::string_view{} : text);
+    }
+    if (!request.noreply) AddReply(c, text);
+    DoneWithLine(c);
+    return Step::kGoOn;
+  }
+  c.long_line = false;
+  Step step;
+  if (proto::IsRetrieval(request.command)) [[likely]] {
+    const bool touches = request.command >= Command::kGat;
+    return HandleRetrieval(
+        c, request.command, request.rest,
+        touches ? core_.shard.start().FromClient(request.exptime, core_.shard.now())
+                : kNeverExpires);
+  }
+  if (proto::IsStore(request.command)) {
+    step = HandleStore(c, request);
+  } else if (!request.key.empty()) {
+    step = HandleKeyCommand(c, request);
+  } else {
+    step = HandleGlobal(c, request);
+  }
+  return step == Step::kGoOn ? step : Hold(c, line, step);
+}
+
+Reader::Step Reader::Hold(Connection& c, std::string_view line, Step why) {
+  if (c.state == State::kCommand) {
+    c.held = line;
+    c.state = State::kHeld;
+  }
+  return why;
+}
+
+Reader::Step Reader::Close(Connection& c) {
+  c.state = State::kClosing;
+  core_.MarkDirty(c);
+  return Step::kGoOn;
+}
+
+// get, gets, gat, gats.
+
+Reader::Step Reader::HandleRetrieval(Connection& c, Command command, std::string_view keys,
+                                     RelativeSeconds exptime) {
+  if (keys.size() > proto::kKeyBytesMax) {
+    // One key that is too long spoils the command, so all are looked at before the first is answered.
+    std::string_view rest = keys;
+    std::string_view key;
+    proto::KeyStep step;
+    while ((step = proto::NextKey(&rest, &key)) == proto::KeyStep::kKey) {
+    }
+    if (step == proto::KeyStep::kTooLong) {
+      const std::string_view text = core_.counters.ErrorReply(ErrorId::kKeyTooLong);
+      if (c.long_line) {
+        c.long_line = false;
+        c.reply = text;
+        c.state = State::kSkipLine;
+      } else {
+        AddReply(c, text);
+      }
+      DoneWithLine(c);
+      return Step::kGoOn;
+    }
+  }
+  c.held = keys;
+  c.keys_command = command;
+  c.keys_exptime = exptime;
+  c.state = State::kKeys;
+  return ReadKeys(c);
+}
+
+Reader::Step Reader::ReadKeys(Connection& c) {
+  const bool touches = c.keys_command >= Command::kGat;
+  const bool with_cas = c.keys_command == Command::kGets || c.keys_command == Command::kGats;
+  const ReplyStyle style = with_cas ? ReplyStyle::kValueWithCas : ReplyStyle::kValue;
+  while (operations_read_ < kOperationsPerTurn) {
+    if (core_.batch.full()) return Step::kBatch;
+    std::string_view rest = c.held;
+    std::string_view key;
+    if (proto::NextKey(&rest, &key) == proto::KeyStep::kEnd) return EndKeys(c);
+    const bool last = AllBlank(rest);
+    Op op = MakeOp(key, touches ? Verb::kGetAndTouch : Verb::kGet);
+    op.exptime = c.keys_exptime;
+    const Step step = Submit(c, op, style, last && !c.long_line, nullptr);
+    if (step != Step::kGoOn) return step;
+    c.held = rest;
+    if (last) return EndKeys(c);
+  }
+  return Step::kGoOn;
+}
+
+Reader::Step Reader::EndKeys(Connection& c) {
+  if (c.long_line) return ContinueLongLine(c);
+  c.state = State::kCommand;
+  DoneWithLine(c);
+  return Step::kGoOn;
+}
+
+// Commands on one key.
+
+Reader::Step Reader::HandleKeyCommand(Connection& c, const Request& request) {
+  Op op;
+  ReplyStyle style = ReplyStyle::kSilent;
+  switch (request.command) {
+    case Command::kIncr:
+    case Command::kDecr:
+      op = MakeOp(request.key,
+                  request.command == Command::kIncr ? Verb::kIncrement : Verb::kDecrement);
+      op.number = request.delta;
+      style = ReplyStyle::kNumber;
+      break;
+    case Command::kTouch:
+      op = MakeOp(request.key, Verb::kTouch);
+      op.exptime = core_.shard.start().FromClient(request.exptime, core_.shard.now());
+      style = ReplyStyle::kTouch;
+      break;
+    default:
+      CHECK(request.command == Command::kDelete);
+      op = MakeOp(request.key, Verb::kDelete);
+      style = ReplyStyle::kDelete;
+      break;
+  }
+  const Step step =
+      Submit(c, op, request.noreply ? ReplyStyle::kSilent : style, false, nullptr);
+  if (step == Step::kGoOn) DoneWithLine(c);
+  return step;
+}
+
+Reader::Step Reader::HandleStore(Connection& c, const Request& request) {
+  Op op = MakeOp(request.key, StoreVerb(request.command));
+  if (request.value_size > engine_.ValueSizeMax(request.key.size(), request.client_flags)) {
+    if (op.verb == Verb::kSet) {
+      // No stale value stays behind a store that failed, as in memcached.
+      Op removal = op;
+      removal.verb = Verb::kDelete;
+      const Step step = Submit(c, removal, ReplyStyle::kUncounted, false, nullptr);
+      if (step != Step::kGoOn) return step;
+    }
+    core_.counters.store_too_large.Add(1);
+    const std::string_view text = core_.counters.ErrorReply(ErrorId::kValueTooLarge);
+    return RefuseValue(c, request.value_size, request.noreply ? std::string_view{} : text);
+  }
+  op.client_flags = request.client_flags;
+  op.exptime = core_.shard.start().FromClient(request.exptime, core_.shard.now());
+  op.value_size = request.value_size;
+  op.cas = op.verb == Verb::kCas ? request.cas : 0;
+  const ReplyStyle style = request.noreply ? ReplyStyle::kSilent : ReplyStyle::kStore;
+
+  // The line's segment may hold nothing more; it is popped only once nothing can be held back, since the key lies in it.
+  InSegment* s = c.in_head;
+  while (s != nullptr && s->size == 0) s = s->next;
+  const size_t size = size_t{request.value_size} + 2;
+  if (s == nullptr || s->size < size) return StartUpload(c, op, style);
+  if (std::memcmp(s->data + request.value_size, "\r\n", 2) != 0) [[unlikely]] {
+    core_.counters.cmd_set.Add(1);
+    const std::string_view text = core_.counters.ErrorReply(ErrorId::kBadDataChunk);
+    if (!request.noreply) AddReply(c, text);
+  } else {
+    op.value = s->data;
+    const Step step = Submit(c, op, style, false, s);
+    if (step != Step::kGoOn) return step;
+  }
+  Advance(s, size);
+  DoneWithLine(c);
+  return Step::kGoOn;
+}
+
+// Values that do not arrive whole.
+
+Reader::Step Reader::StartUpload(Connection& c, const Op& op, ReplyStyle style) {
+  Task* const task = desk_.New(c, op, style, false);
+  if (task == nullptr) return Step::kLater;
+  c.upload = task;
+  c.state = State::kReserving;
+  DoneWithLine(c);
+  return Step::kGoOn;
+}
+
+Reader::Step Reader::ReserveUpload(Connection& c) {
+  Task* const task = c.upload;
+  if (task->owner == core_.self()) {
+    engine::Reservation reservation;
+    task->reserved = engine_.Reserve(core_.self(), task->op, &reservation);
+    if (task->reserved == Engine::ReserveResult::kLater) return Step::kLater;
+    task->op.item = reservation.item;
+  } else if (!task->sent) {
+    if (!desk_.ReserveSend(c, task->owner)) return Step::kLater;
+    desk_.Send(task, MessageKind::kReserve);
+    task->sent = true;
+    return Step::kBlocked;
+  } else if (!task->answered) {
+    return Step::kBlocked;
+  }
+  if (task->reserved == Engine::ReserveResult::kReserved) {
+    c.state = State::kUpload;
+    return Step::kGoOn;
+  }
+  const bool too_large = task->reserved == Engine::ReserveResult::kTooLarge;
+  (too_large ? core_.counters.store_too_large : core_.counters.store_no_memory).Add(1);
+  const std::string_view text = core_.counters.ErrorReply(
+      too_large ? ErrorId::kValueTooLarge : ErrorId::kOutOfMemoryStoring);
+  const Step step =
+      RefuseValue(c, task->op.value_size, task->told() ? text : std::string_view{});
+  c.upload = nullptr;
+  desk_.Delete(task);
+  return step;
+}
+
+Reader::Step Reader::ReadUpload(Connection& c) {
+  Task* const task = c.upload;
+  const uint32_t value_size = task->op.value_size;
+  while (task->received < value_size + 2) {
+    PopEmptySegments(c);
+    InSegment* const s = c.in_head;
+    if (s == nullptr) return Step::kInput;
+    if (core_.batch.full()) return Step::kBatch;
+    size_t size = 1;
+    if (task->received < value_size) {
+      const std::span<char> window = engine_.Window({task->op.item}, task->received);
+      size = std::min<size_t>({window.size(), s->size, value_size - task->received});
+      std::memcpy(window.data(), s->data, size);
+    } else {
+      task->tail[task->received - value_size] = s->data[0];
+    }
+    task->received += static_cast<uint32_t>(size);
+    Advance(s, size);
+  }
+  return FinishUpload(c);
+}
+
+Reader::Step Reader::FinishUpload(Connection& c) {
+  Task* const task = c.upload;
+  if (std::memcmp(task->tail, "\r\n", 2) != 0) {
+    core_.counters.cmd_set.Add(1);
+    const std::string_view text = core_.counters.ErrorReply(ErrorId::kBadDataChunk);
+    if (task->told()) AddReply(c, text);
+    desk_.AbandonUpload(task);
+  } else if (task->owner == core_.self()) {
+    core_.batch.AddOperation(&c, task->op, task->style, false, task);
+    ++operations_read_;
+  } else {
+    if (!desk_.ReserveSend(c, task->owner)) return Step::kLater;
+    core_.batch.AddTask(&c, task);
+  }
+  c.upload = nullptr;
+  c.state = State::kCommand;
+  return Step::kGoOn;
+}
+
+Reader::Step Reader::RefuseValue(Connection& c, uint32_t value_size, std::string_view reply) {
+  c.swallow = uint64_t{value_size} + 2;
+  c.reply = reply;
+  c.state = State::kSwallow;
+  DoneWithLine(c);
+  return Step::kGoOn;
+}
+
+Reader::Step Reader::ReadSwallow(Connection& c) {
+  PopEmptySegments(c);
+  if (c.in_head == nullptr) return Step::kInput;
+  const uint64_t size = std::min<uint64_t>(c.swallow, c.in_head->size);
+  Advance(c.in_head, size);
+  c.swallow -= size;
+  if (c.swallow == 0) {
+    AddReply(c, c.reply);
+    c.state = State::kCommand;
+  }
+  return Step::kGoOn;
+}
+
+Reader::Step Reader::SkipLine(Connection& c) {
+  PopEmptySegments(c);
+  InSegment* const s = c.in_head;
+  if (s == nullptr) return Step::kInput;
+  const void* const found = std::memchr(s->data, '\n', s->size);
+  if (found == nullptr) {
+    Advance(s, s->size);
+    return Step::kGoOn;
+  }
+  Advance(s, static_cast<size_t>(static_cast<const char*>(found) + 1 - s->data));
+  AddReply(c, c.reply);
+  c.state = State::kCommand;
+  return Step::kGoOn;
+}
+
+// Commands without a key.
+
+Reader::Step Reader::HandleGlobal(Connection& c, const Request& request) {
+  switch (request.command) {
+    case Command::kVersion:
+      AddReply(c, core_.shared.version_reply);
+      break;
+    case Command::kMetaNoop:
+      AddReply(c, proto::kMetaNoop);
+      break;
+    case Command::kVerbosity:
+      core_.shared.verbosity.store(static_cast<int>(std::min<uint64_t>(request.level, 3)),
+                                   std::memory_order_relaxed);
+      if (!request.noreply) AddReply(c, proto::kOk);
+      break;
+    case Command::kQuit:
+      DoneWithLine(c);
+      return Close(c);
+    case Command::kShutdown: {
+      const std::string_view text = core_.counters.ErrorReply(ErrorId::kShutdownDisabled);
+      if (!request.noreply) AddReply(c, text);
+      break;
+    }
+    case Command::kStats:
+    case Command::kFlushAll:
+      // They see all that this connection did before: its operations here and elsewhere first.
+      if (c.batch == core_.batch.serial()) return Step::kBatch;
+      if (c.pending != 0) return Step::kBlocked;
+      if (request.command == Command::kFlushAll) return HandleFlush(c, request);
+      commands_.OnStats(c, request);
+      core_.MarkDirty(c);
+      break;
+    default:
+      CHECK(!"a command without a handler");
+  }
+  DoneWithLine(c);
+  return Step::kGoOn;
+}
+
+Reader::Step Reader::HandleFlush(Connection& c, const Request& request) {
+  core_.counters.cmd_flush.Add(1);
+  if (!core_.shared.options.flush_all_enabled) {
+    const std::string_view text = core_.counters.ErrorReply(ErrorId::kFlushDisabled);
+    if (!request.noreply) AddReply(c, text);
+  } else {
+    const RelativeSeconds when =
+        request.exptime <= 0
+            ? kNeverExpires
+            : core_.shard.start().FromClient(request.exptime, core_.shard.now());
+    engine_.Flush(core_.self(), when);
+    c.reply = request.noreply ? std::string_view{} : proto::kOk;
+    c.broadcast_kind = MessageKind::kFlush;
+    c.keys_exptime = when;
+    c.broadcast_next = 0;
+    c.state = State::kBroadcast;
+  }
+  DoneWithLine(c);
+  return Step::kGoOn;
+}
+
+// Tells every other shard, one message each, and replies when all have answered.
+Reader::Step Reader::ReadBroadcast(Connection& c) {
+  for (; c.broadcast_next < core_.shard.shards(); ++c.broadcast_next) {
+    if (c.broadcast_next == core_.self()) continue;
+    if (!desk_.ReserveSend(c, c.broadcast_next)) return Step::kLater;
+    Task* const task = core_.tasks.New();
+    if (task == nullptr) {
+      desk_.CancelSend(c, c.broadcast_next);
+      return Step::kLater;
+    }
+    task->connection = &c;
+    task->owner = c.broadcast_next;
+    desk_.Send(task, c.broadcast_kind, c.keys_exptime);
+  }
+  if (c.pending != 0) return Step::kBlocked;
+  AddReply(c, c.reply);
+  c.state = State::kCommand;
+  return Step::kGoOn;
+}
+
+// Shared steps.
+
+Reader::Step Reader::Submit(Connection& c, const Op& op, ReplyStyle style, bool ends_command,
+                            InSegment* uses) {
+  const ShardId owner = engine::OwnerOf(op.hash, core_.shard.shards());
+  if (!desk_.NeedsMessage(c, owner, op.verb)) [[likely]] {
+    core_.batch.AddOperation(&c, op, style, ends_command);
+    ++operations_read_;
+    return Step::kGoOn;
+  }
+  if (!desk_.ReserveSend(c, owner)) return Step::kLater;
+  Task* const task = desk_.New(c, op, style, ends_command);
+  if (task == nullptr) {
+    desk_.CancelSend(c, owner);
+    return Step::kLater;
+  }
+  if (uses != nullptr) {
+    ++uses->refs;
+    task->segment = uses;
+  }
+  core_.batch.AddTask(&c, task);
+  ++operations_read_;
+  return Step::kGoOn;
+}
+
+void Reader::AddReply(Connection& c, std::string_view text) {
+  if (!text.empty()) core_.batch.AddText(&c, text);
+}
+
+void Reader::DoneWithLine(Connection& c) {
+  if (c.carry == nullptr) return;
+  core_.batch.AddRelease(&c, c.carry);
+  c.carry = nullptr;
+}
+
+void Reader::PopEmptySegments(Connection& c) {
+  while (c.in_head != nullptr && c.in_head->size == 0) {
+    InSegment* const segment = Core::PopSegment(c);
+    // Entries of this batch may point into it; without any it can go at once.
+    if (c.batch == core_.batch.serial()) {
+      core_.batch.AddRelease(&c, segment);
+    } else {
+      core_.buffers.Release(segment);
+    }
+  }
+}
+
+Op Reader::MakeOp(std::string_view key, Verb verb) {
+  Op op;
+  op.hash = engine::HashKey(key);
+  op.key = key.data();
+  op.key_size = static_cast<uint8_t>(key.size());
+  op.verb = verb;
+  return op;
+}
+
+void Reader::DropInput(Connection& c) {
+  while (c.in_head != nullptr) core_.buffers.Release(Core::PopSegment(c));
+  if (c.carry != nullptr) core_.buffers.Release(c.carry);
+  c.carry = nullptr;
+  if (c.upload != nullptr) desk_.AbandonUpload(c.upload);
+  c.upload = nullptr;
+}
+
+}  // namespace torc::server

@@ -1,0 +1,91 @@
+// The reader: a connection's received bytes into the batch. It goes on where the connection's state says, and stops where the
+// connection's share of the turn, the batch, or a limit ends.
+//
+// Keys and values are not copied: entries point into the received segments, which live until an entry behind them releases
+// them. A value that is not all there is received into memory of the engine (Task: upload).
+//
+// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: bytes are consumed in order, each once.
+#ifndef TORC_SRC_SERVER_READER_H_
+#define TORC_SRC_SERVER_READER_H_
+
+#include "src/server/core.h"
+#include "src/server/task_desk.h"
+
+namespace torc::server {
+
+// Commands that need more than one partition or none. Called with no entries of the connection in the batch and none of its
+// tasks under way, so that their replies can be appended directly.
+class GlobalCommands {
+ public:
+  virtual ~GlobalCommands() = default;
+  virtual void OnStats(Connection& c, const proto::Request& request) = 0;
+};
+
+class Reader {
+ public:
+  Reader(Core& core, TaskDesk& desk, GlobalCommands& commands)
+      : core_(core), desk_(desk), commands_(commands), engine_(core.engine()) {}
+
+  enum class Stop : uint8_t {
+    kInput,    // everything that arrived is consumed
+    kShare,    // the connection has used up its share of the turn: again next turn
+    kBatch,    // the batch is full, or must be executed before this connection goes on
+    kLater,    // memory, or room in a mailbox, must come free: try again soon
+    kBlocked,  // an answer must come, or its output drain: marked ready then
+    kClosing,
+  };
+  // Reads what `c` has. Requires a batch that is not full.
+  Stop Read(Connection& c);
+
+  // Gives back all that a closing connection holds on the input side.
+  void DropInput(Connection& c);
+
+ private:
+  // What one step of a state came to.
+  enum class Step : uint8_t { kGoOn, kInput, kBatch, kLater, kBlocked };
+
+  Step ReadLine(Connection& c);
+  Step GrowLine(Connection& c);
+  Step HandleLine(Connection& c, std::string_view line);
+  Step HandleRetrieval(Connection& c, proto::Command command, std::string_view keys,
+                       RelativeSeconds exptime);
+  Step ReadKeys(Connection& c);
+  Step EndKeys(Connection& c);
+  Step StartLongKeys(Connection& c);
+  Step ContinueLongLine(Connection& c);
+  Step HandleStore(Connection& c, const proto::Request& request);
+  Step HandleKeyCommand(Connection& c, const proto::Request& request);
+  Step HandleGlobal(Connection& c, const proto::Request& request);
+  Step HandleFlush(Connection& c, const proto::Request& request);
+  Step StartUpload(Connection& c, const engine::Op& op, ReplyStyle style);
+  Step ReserveUpload(Connection& c);
+  Step ReadUpload(Connection& c);
+  Step FinishUpload(Connection& c);
+  Step ReadSwallow(Connection& c);
+  Step SkipLine(Connection& c);
+  Step ReadBroadcast(Connection& c);
+
+  // Sends the operation where it belongs: into the batch, or to the owner of its key. `uses` is the segment that its value
+  // lies in, or null. kLater: no room at the owner; nothing has changed.
+  Step Submit(Connection& c, const engine::Op& op, ReplyStyle style, bool ends_command,
+              InSegment* uses);
+  void AddReply(Connection& c, std::string_view text);
+  Step RefuseValue(Connection& c, uint32_t value_size, std::string_view reply);
+  Step Hold(Connection& c, std::string_view line, Step why);
+  Step Close(Connection& c);
+  // The line is handled: what held it is released once the batch is executed.
+  void DoneWithLine(Connection& c);
+  void PopEmptySegments(Connection& c);
+  engine::Op MakeOp(std::string_view key, engine::Verb verb);
+
+  Core& core_;
+  TaskDesk& desk_;
+  GlobalCommands& commands_;
+  engine::Engine& engine_;
+  uint32_t commands_read_ = 0;    // of the connection being read, this turn
+  uint32_t operations_read_ = 0;  // likewise, keys
+};
+
+}  // namespace torc::server
+
+#endif  // TORC_SRC_SERVER_READER_H_

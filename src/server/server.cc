@@ -1,0 +1,145 @@
+#include "src/server/server.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <thread>
+#include <vector>
+
+#include "src/ring/probe.h"
+#include "src/ring/uring_ring.h"
+#include "src/server/listener.h"
+#include "src/server/worker.h"
+#include "src/slab/slab_engine.h"
+
+namespace torc::server {
+namespace {
+
+// The cores that this process may run on.
+std::vector<int> AllowedCores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cores;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(core, &set)) cores.push_back(core);
+  }
+  return cores;
+}
+
+class ShardedServer final : public Server {
+ public:
+  explicit ShardedServer(const Options& options)
+      : options_(options),
+        start_(clock_),
+        shared_(options),
+        epochs_(options.shards),
+        mailboxes_(options.shards) {}
+
+  ~ShardedServer() override { Stop(); }
+
+  bool Open(uint32_t connections_max, std::string* error) {
+    const ring::Probe probe = ring::RunProbe();
+    *error = ring::Refusal(probe);
+    if (!error->empty()) return false;
+    shared_.connections_max = connections_max;
+
+    engine::EngineOptions engine_options;
+    engine_options.shards = options_.shards;
+    engine_options.memory_limit_bytes = options_.memory_bytes;
+    engine_options.item_size_max_bytes = options_.item_bytes_max;
+    engine_options.evict = options_.evict;
+    engine_options.preallocate = options_.large_pages;
+    engine_options.huge_pages = options_.large_pages;
+    engine_options.quiescence = &epochs_;
+    engine_ = std::make_unique<slab::SlabEngine>(engine_options);
+
+    ring::UringOptions ring_options;
+    ring_options.buffer_count = kReceiveBuffers;
+    ring_options.buffer_size_bytes = kReceiveBufferBytes;
+    ring_options.direct_descriptors = connections_max;
+    ring_options.features = probe.found;
+    for (ShardId id = 0; id < options_.shards; ++id) {
+      rings_.push_back(ring::UringRing::Create(ring_options, error));
+      if (rings_.back() == nullptr) return false;
+      wake_targets_.push_back(rings_.back()->wake_target());
+    }
+    // The main thread has a ring of its own to wake shards with.
+    ring::UringOptions small;
+    small.submission_entries = 8;
+    small.completion_entries = 64;
+    small.buffer_count = 2;
+    small.buffer_size_bytes = 4096;
+    small.direct_descriptors = 0;
+    small.features = probe.found;
+    waker_ = ring::UringRing::Create(small, error);
+    if (waker_ == nullptr) return false;
+
+    for (ShardId id = 0; id < options_.shards; ++id) {
+      shards_.push_back(std::make_unique<shard::Shard>(id, *rings_[id], *engine_, epochs_,
+                                                       mailboxes_, wake_targets_, clock_, start_));
+      workers_.push_back(std::make_unique<Worker>(*shards_[id], shared_));
+      shared_.cores.push_back(&workers_[id]->core());
+    }
+    if (!listeners_.Open(options_, error)) return false;
+    for (const Listeners::Socket& socket : listeners_.sockets()) {
+      workers_[socket.shard]->AddListener(socket.fd, socket.unix_socket);
+    }
+    return true;
+  }
+
+  void Start() override {
+    const std::vector<int> cores = AllowedCores();
+    // A thread tied to a core that it shares with another would only lose.
+    const bool pin = cores.size() >= shards_.size();
+    for (ShardId id = 0; id < shards_.size(); ++id) {
+      threads_.emplace_back([this, id] { shards_[id]->Run(); });
+      pthread_t const thread = threads_.back().native_handle();
+      pthread_setname_np(thread, ("shard-" + std::to_string(id)).c_str());
+      if (pin) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(cores[id], &set);
+        pthread_setaffinity_np(thread, sizeof(set), &set);
+      }
+    }
+  }
+
+  void Stop() override {
+    if (threads_.empty()) return;
+    for (const std::unique_ptr<shard::Shard>& shard : shards_) shard->RequestStop();
+    for (const ring::WakeTarget& target : wake_targets_) waker_->Wake(target);
+    (void)waker_->Turn(0);
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+  uint16_t port() const override { return listeners_.port(); }
+
+ private:
+  const Options& options_;
+  SystemClock clock_;
+  const Epoch start_;
+  Shared shared_;
+  shard::Epochs epochs_;
+  shard::Mailboxes mailboxes_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::vector<std::unique_ptr<ring::UringRing>> rings_;
+  std::unique_ptr<ring::UringRing> waker_;
+  std::vector<ring::WakeTarget> wake_targets_;
+  std::vector<std::unique_ptr<shard::Shard>> shards_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  Listeners listeners_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<Server> Server::Create(const Options& options, uint32_t connections_max,
+                                       std::string* error) {
+  auto server = std::make_unique<ShardedServer>(options);
+  if (!server->Open(connections_max, error)) return nullptr;
+  return server;
+}
+
+}  // namespace torc::server

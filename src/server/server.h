@@ -1,0 +1,35 @@
+// The server: builds the engine, the rings, the shards and their workers, runs a thread for each, and ends them.
+//
+//   Server::Create -> probe, listeners, engine, epochs, mailboxes, and for each shard: ring, shard, worker
+//   Run            -> one thread per shard, pinned where there are as many cores; returns after Stop
+//
+// Owner: main, or a test. Affinity: startup; Stop from any thread. Lifetime: outlives its threads.
+// Invariant: what a part refers to was built before it and dies after it.
+#ifndef TORC_SRC_SERVER_SERVER_H_
+#define TORC_SRC_SERVER_SERVER_H_
+
+#include <memory>
+#include <string>
+
+#include "src/server/options.h"
+
+namespace torc::server {
+
+class Server {
+ public:
+  // Opens and allocates everything. Null: `error` says what failed and what to do about it. `options` must outlive the server.
+  static std::unique_ptr<Server> Create(const Options& options, uint32_t connections_max,
+                                        std::string* error);
+  virtual ~Server() = default;
+
+  // Starts the threads.
+  virtual void Start() = 0;
+  // Ends them: replies under way leave first, within kStopNsMax. Waits.
+  virtual void Stop() = 0;
+
+  virtual uint16_t port() const = 0;
+};
+
+}  // namespace torc::server
+
+#endif  // TORC_SRC_SERVER_SERVER_H_

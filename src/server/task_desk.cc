@@ -1,0 +1,239 @@
+#include "src/server/task_desk.h"
+
+#include "src/server/replies.h"
+
+namespace torc::server {
+
+using engine::Engine;
+using engine::Op;
+using engine::Result;
+using engine::Verb;
+
+namespace {
+
+shard::Message MakeMessage(MessageKind kind, void* payload, uint32_t argument = 0) {
+  return {static_cast<uint32_t>(kind), argument, payload};
+}
+
+}  // namespace
+
+TaskDesk::TaskDesk(Core& core) : core_(core) {
+  reserving_.reserve(size_t{core.shard.shards()} * shard::kAnswersMax);
+}
+
+Task* TaskDesk::New(Connection& c, const Op& op, ReplyStyle style, bool ends_command) {
+  Task* const task = core_.tasks.New();
+  if (task == nullptr) [[unlikely]] {
+    core_.counters.memory_refused.Add(1);
+    return nullptr;
+  }
+  task->SetOperation(op);
+  task->connection = &c;
+  task->style = style;
+  task->ends_command = ends_command;
+  task->owner = engine::OwnerOf(op.hash, core_.shard.shards());
+  // Null is fine: the owner pins the value then.
+  if (op.verb == Verb::kGet || op.verb == Verb::kGetAndTouch) {
+    task->reply = core_.buffers.NewBlock();
+  }
+  return task;
+}
+
+void TaskDesk::Delete(Task* task) {
+  if (task->segment != nullptr) core_.buffers.Release(task->segment);
+  if (task->reply != nullptr) core_.buffers.Release(task->reply);
+  core_.tasks.Delete(task);
+}
+
+bool TaskDesk::ReserveSend(Connection& c, ShardId to) {
+  if (!core_.shard.ReserveSend(to)) {
+    core_.counters.tasks_stalled.Add(1);
+    return false;
+  }
+  ++c.pending;
+  c.pending_shards.set(to);
+  return true;
+}
+
+void TaskDesk::CancelSend(Connection& c, ShardId to) {
+  core_.shard.CancelSend(to);
+  Settle(c);
+}
+
+void TaskDesk::Send(Task* task, MessageKind kind, uint32_t argument) {
+  core_.shard.Send(task->owner, MakeMessage(kind, task, argument));
+}
+
+void TaskDesk::OnRequest(ShardId from, const shard::Message& message) {
+  Engine& engine = core_.engine();
+  const ShardId self = core_.self();
+  switch (static_cast<MessageKind>(message.kind)) {
+    case MessageKind::kExecute:
+      core_.batch.AddRequest(static_cast<Task*>(message.payload), from);
+      return;
+    case MessageKind::kReserve:
+      if (!Reserve(message, from)) reserving_.push_back({message, from});
+      return;
+    case MessageKind::kAbandon:
+      engine.Abandon(self, {static_cast<Task*>(message.payload)->op.item});
+      break;
+    case MessageKind::kUnpin:
+      engine.Unpin(self, message.payload);
+      return;  // wants no answer
+    case MessageKind::kFlush:
+      engine.Flush(self, message.argument);
+      break;
+    case MessageKind::kReset:
+      engine.ResetCounters(self);
+      core_.counters.Reset();
+      break;
+    case MessageKind::kAdopt:
+      CHECK(!"adoption is the worker's");
+  }
+  core_.shard.Answer(from, message);
+}
+
+bool TaskDesk::Reserve(const shard::Message& message, ShardId from) {
+  Task* const task = static_cast<Task*>(message.payload);
+  engine::Reservation reservation;
+  task->reserved = core_.engine().Reserve(core_.self(), task->op, &reservation);
+  if (task->reserved == Engine::ReserveResult::kLater) return false;
+  task->op.item = reservation.item;
+  core_.shard.Answer(from, message);
+  return true;
+}
+
+void TaskDesk::AnswerExecuted(Task* task, ShardId from, const Op& result) {
+  const char* const key = task->op.key;
+  task->op = result;
+  task->op.key = key;
+  if (result.result == Result::kHit) {
+    Op& op = task->op;
+    const uint32_t frame = proto::kValueHeaderBytesMax + static_cast<uint32_t>(kLineEnd.size());
+    const bool small = op.value_size + frame <= sizeof(Block::bytes);
+    if (task->reply != nullptr && small) {
+      char* end = WriteValueHeader(task->reply->bytes, task->style, op);
+      end = CopyValue(end, op, core_.engine());
+      std::memcpy(end, kLineEnd.data(), kLineEnd.size());
+      task->reply->used =
+          static_cast<uint32_t>(end + kLineEnd.size() - task->reply->bytes);
+    } else {
+      // No room for another pin: the client sees a miss, which a cache may always answer.
+      task->pinned = core_.engine().Pin(core_.self(), op.item);
+      if (!task->pinned) {
+        op.result = Result::kMiss;
+        core_.counters.memory_refused.Add(1);
+      }
+    }
+  }
+  core_.shard.Answer(from, MakeMessage(MessageKind::kExecute, task));
+}
+
+void TaskDesk::OnAnswer(const shard::Message& message) {
+  Task* const task = static_cast<Task*>(message.payload);
+  switch (static_cast<MessageKind>(message.kind)) {
+    case MessageKind::kExecute:
+      Resolve(task);
+      return;
+    case MessageKind::kReserve:
+      task->answered = true;
+      Settle(*task->connection);
+      return;
+    case MessageKind::kAbandon:
+    case MessageKind::kFlush:
+    case MessageKind::kReset:
+      if (Connection* const c = task->connection; c != nullptr) Settle(*c);
+      Delete(task);
+      return;
+    case MessageKind::kUnpin:
+    case MessageKind::kAdopt:
+      break;
+  }
+  CHECK(!"an answer to a message that wants none");
+}
+
+void TaskDesk::Resolve(Task* task) {
+  Connection& c = *task->connection;
+  const Op& op = task->op;
+  if (task->style != ReplyStyle::kUncounted) CountResult(op, core_.counters);
+  if (task->gap == nullptr) {
+    if (task->pinned) ReleasePin(task->owner, op.item);
+  } else {
+    Output reply;
+    bool fits = true;
+    if (op.result == Result::kHit) {
+      if (task->pinned) {
+        char header[proto::kValueHeaderBytesMax];
+        const char* const end = WriteValueHeader(header, task->style, op);
+        fits = reply.Append(core_.buffers, {header, static_cast<size_t>(end - header)});
+        if (fits && reply.AppendPinned(core_.buffers, op.item, task->owner, op.value_size)) {
+          fits = reply.AppendConstant(core_.buffers, kLineEnd);
+        } else {
+          ReleasePin(task->owner, op.item);
+          fits = false;
+        }
+      } else {
+        fits = reply.AppendBlock(core_.buffers, task->reply);
+        task->reply = nullptr;
+      }
+    } else {
+      char digits[kDigitsMax];
+      const std::string_view text = ReplyText(task->style, op, core_.counters, digits);
+      if (text.data() == digits) {
+        fits = reply.Append(core_.buffers, text);
+      } else if (!text.empty()) {
+        fits = reply.AppendConstant(core_.buffers, text);
+      }
+    }
+    if (fits && task->ends_command) fits = reply.AppendConstant(core_.buffers, kEnd);
+    c.out.Resolve(core_.buffers, task->gap, reply);
+    if (!fits) core_.BreakForMemory(c);
+  }
+  Delete(task);
+  Settle(c);
+}
+
+void TaskDesk::Settle(Connection& c) {
+  CHECK_LT(0u, c.pending);
+  if (--c.pending == 0) c.pending_shards.reset();
+  core_.MarkReady(c);
+  core_.MarkDirty(c);
+}
+
+void TaskDesk::AbandonUpload(Task* task) {
+  task->connection = nullptr;
+  if (task->reserved != Engine::ReserveResult::kReserved) {
+    Delete(task);
+  } else if (task->owner == core_.self()) {
+    core_.engine().Abandon(core_.self(), {task->op.item});
+    Delete(task);
+  } else if (core_.shard.ReserveSend(task->owner)) {
+    Send(task, MessageKind::kAbandon);
+  } else {
+    unsent_.push_back({MakeMessage(MessageKind::kAbandon, task), task->owner});
+  }
+}
+
+void TaskDesk::ReleasePin(ShardId owner, const void* item) {
+  if (owner == core_.self()) {
+    core_.engine().Unpin(owner, item);
+    return;
+  }
+  const shard::Message message = MakeMessage(MessageKind::kUnpin, const_cast<void*>(item));
+  if (!core_.shard.Post(owner, message)) unsent_.push_back({message, owner});
+}
+
+bool TaskDesk::Retry() {
+  std::erase_if(reserving_, [&](const Waiting& w) { return Reserve(w.message, w.shard); });
+  std::erase_if(unsent_, [&](const Waiting& w) {
+    if (static_cast<MessageKind>(w.message.kind) == MessageKind::kUnpin) {
+      return core_.shard.Post(w.shard, w.message);
+    }
+    if (!core_.shard.ReserveSend(w.shard)) return false;
+    core_.shard.Send(w.shard, w.message);
+    return true;
+  });
+  return !reserving_.empty() || !unsent_.empty();
+}
+
+}  // namespace torc::server

@@ -1,0 +1,74 @@
+// The task desk: operations that other shards execute for this one's connections, and those it executes for theirs.
+//
+//   this shard's connection                          the owner of the key
+//     Execute(task) ---- kExecute ---------------->    OnRequest: joins the owner's batch
+//     Resolve: fills the gap   <----- answer -------   Answer: result, small value copied into task.reply, large one pinned
+//
+// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: connection.pending counts its tasks under way.
+#ifndef TORC_SRC_SERVER_TASK_DESK_H_
+#define TORC_SRC_SERVER_TASK_DESK_H_
+
+#include <vector>
+
+#include "src/server/core.h"
+
+namespace torc::server {
+
+class TaskDesk final : public PinHolder {
+ public:
+  explicit TaskDesk(Core& core);
+
+  // Whether an operation of `c` on a key of `owner` must go by message: writes to others' keys, reads while a write to that shard is
+  // under way (a client reads its own writes), and all where the engine does not share reads.
+  bool NeedsMessage(const Connection& c, ShardId owner, engine::Verb verb) const {
+    if (owner == core_.self()) return false;
+    return verb != engine::Verb::kGet || c.pending_shards[owner] || !reads_are_shared_;
+  }
+
+  // A task for `op`, its key copied. Null: none left, or no memory.
+  [[nodiscard]] Task* New(Connection& c, const engine::Op& op, ReplyStyle style, bool ends_command);
+  void Delete(Task* task);
+
+  // Takes room for one task of `c` to shard `to`, and counts it as under way. False: no room now; nothing has changed.
+  [[nodiscard]] bool ReserveSend(Connection& c, ShardId to);
+  void CancelSend(Connection& c, ShardId to);
+  // Sends a task for which room was reserved to task->owner. Its gap, if it is to have one, is placed before.
+  void Send(Task* task, MessageKind kind, uint32_t argument = 0);
+
+  // A message of another shard: kExecute joins the batch, which must have room; the others are done at once.
+  void OnRequest(ShardId from, const shard::Message& message);
+  void OnAnswer(const shard::Message& message);
+
+  // Called by the executor for a request's result: hands the task back.
+  void AnswerExecuted(Task* task, ShardId from, const engine::Op& result);
+
+  // Goes on with what had to wait: reservations for memory, messages for room. Returns whether something still waits.
+  bool Retry();
+
+  // Frees a reservation, wherever its memory is. The task may be under way afterwards.
+  void AbandonUpload(Task* task);
+
+  void ReleasePin(ShardId owner, const void* item) override;
+
+ private:
+  void Resolve(Task* task);
+  // False: memory must come free first.
+  [[nodiscard]] bool Reserve(const shard::Message& message, ShardId from);
+  void Settle(Connection& c);
+
+  struct Waiting {
+    shard::Message message;
+    ShardId shard = 0;
+  };
+
+  Core& core_;
+  const bool reads_are_shared_ = core_.engine().reads_are_shared();
+  // Messages without an answer that found no room (unpin, abandon), and requests to reserve that wait for memory. Bounded by the
+  // pins, uploads and tasks there can be; grows outside the common path.
+  std::vector<Waiting> unsent_;
+  std::vector<Waiting> reserving_;
+};
+
+}  // namespace torc::server
+
+#endif  // TORC_SRC_SERVER_TASK_DESK_H_

@@ -1,0 +1,480 @@
+#include "src/server/worker.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "src/server/statistics.h"
+
+namespace torc::server {
+
+using ring::Completion;
+using ring::Kind;
+using ring::Status;
+using State = ConnectionState;
+
+namespace {
+
+// How long to sleep while something waits for another shard or for memory whose readers are other shards: they need a turn, and most
+// send a wake-up when they have had it.
+constexpr int64_t kRetryNs = 50'000;
+
+}  // namespace
+
+Worker::Worker(shard::Shard& shard, Shared& shared)
+    : core_(shard, shared),
+      desk_(core_),
+      executor_(core_, desk_),
+      reader_(core_, desk_, *this),
+      connections_(shared.connections_max + 1) {
+  shard.SetService(this);
+}
+
+Worker::~Worker() {
+  all_.ForEach([&](Connection& c) {
+    AllList::Remove(c);
+    connections_.Delete(&c);
+  });
+}
+
+void Worker::AddListener(int fd, bool unix_socket) {
+  Acceptor acceptor;
+  acceptor.fd = fd;
+  acceptor.unix_socket = unix_socket;
+  acceptors_.push_back(acceptor);
+}
+
+// Completions.
+
+void Worker::OnCompletion(const Completion& completion) {
+  switch (completion.kind) {
+    case Kind::kAccept:
+      OnAccept(*static_cast<Acceptor*>(completion.owner), completion);
+      break;
+    case Kind::kReceive:
+      OnReceive(*static_cast<Connection*>(completion.owner), completion);
+      break;
+    case Kind::kSend:
+      OnSend(*static_cast<Connection*>(completion.owner), completion);
+      break;
+    case Kind::kClose:
+      Free(*static_cast<Connection*>(completion.owner));
+      break;
+    case Kind::kWake:
+      break;
+  }
+}
+
+void Worker::OnAccept(Acceptor& acceptor, const Completion& completion) {
+  if (!completion.more) acceptor.armed = false;
+  if (completion.status == Status::kOk) {
+    Accepted(completion.result, acceptor.unix_socket);
+  } else if (completion.status != Status::kCancelled && !acceptor.stopped) {
+    // Out of file descriptors, or of memory: connections wait in the backlog until one closes, or a little.
+    core_.counters.listen_disabled.Add(1);
+    core_.counters.listen_disabled_us.Add(kAcceptPauseNs / 1000);
+    acceptor.resume_ns = core_.shard.now_ns() + kAcceptPauseNs;
+  }
+}
+
+void Worker::Accepted(int fd, bool unix_socket) {
+  Shared& shared = core_.shared;
+  if (shared.connections.fetch_add(1, std::memory_order_relaxed) >= shared.connections_max) {
+    shared.connections.fetch_sub(1, std::memory_order_relaxed);
+    core_.counters.connections_rejected.Add(1);
+    const std::string_view text =
+        core_.counters.ErrorReply(proto::ErrorId::kTooManyConnections);
+    // A new socket has room for a line; a client that is gone already does not read it.
+    [[maybe_unused]] const ssize_t sent =
+        send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+    return;
+  }
+  core_.counters.connections_total.Add(1);
+  // To the shard that has the fewest; the kernel spreads connections over listeners by a hash, which is not even.
+  ShardId to = core_.self();
+  for (const Core* other : shared.cores) {
+    if (other->counters.connections_open.Get() + 1 <
+        shared.cores[to]->counters.connections_open.Get() + (to == core_.self() ? 1 : 0)) {
+      to = other->shard.id();
+    }
+  }
+  if (to != core_.self()) {
+    const shard::Message message{static_cast<uint32_t>(MessageKind::kAdopt),
+                                 static_cast<uint32_t>(fd),
+                                 unix_socket ? this : nullptr};
+    if (core_.shard.Post(to, message)) {
+      core_.counters.connections_handed_over.Add(1);
+      return;
+    }
+  }
+  Adopt(fd, unix_socket);
+}
+
+void Worker::Adopt(int fd, bool unix_socket) {
+  Connection* const c = stopping_ ? nullptr : connections_.New();
+  if (c == nullptr) {
+    if (!stopping_) core_.counters.memory_refused.Add(1);
+    close(fd);
+    core_.shared.connections.fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
+  c->unix_socket = unix_socket;
+  c->socket = core_.shard.ring().Attach(fd);
+  all_.PushBack(*c);
+  core_.counters.connections_open.Add(1);
+  if (connections_.used() > core_.counters.connections_peak.Get()) {
+    core_.counters.connections_peak.Set(connections_.used());
+  }
+  KeepReceiving(*c);
+}
+
+void Worker::Free(Connection& c) {
+  CHECK(c.closing_socket && !c.receiving && !c.sending && c.pending == 0);
+  CHECK(c.in_head == nullptr && c.carry == nullptr && c.upload == nullptr && c.out.empty());
+  const auto unlink = [&]<typename Tag>(IntrusiveList<Connection, Tag>*) {
+    if (static_cast<ListLink<Tag>&>(c).linked()) IntrusiveList<Connection, Tag>::Remove(c);
+  };
+  unlink(&core_.ready);
+  unlink(&core_.dirty);
+  unlink(&starved_);
+  unlink(&all_);
+  connections_.Delete(&c);
+  core_.counters.connections_open.Subtract(1);
+  core_.shared.connections.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Worker::OnReceive(Connection& c, const Completion& completion) {
+  if (completion.buffer != ring::kNoBuffer) {
+    core_.counters.bytes_read.Add(static_cast<uint64_t>(completion.result));
+    InSegment* const segment =
+        c.state == State::kClosing ? nullptr : core_.buffers.NewSegment();
+    if (segment == nullptr) {
+      core_.shard.ring().ReturnBuffer(completion.buffer);
+      if (c.state != State::kClosing) core_.BreakForMemory(c);
+    } else {
+      segment->data = completion.data;
+      segment->size = static_cast<uint32_t>(completion.result);
+      segment->buffer = completion.buffer;
+      core_.buffers.BufferHeld();
+      (c.in_tail != nullptr ? c.in_tail->next : c.in_head) = segment;
+      c.in_tail = segment;
+      ++c.in_count;
+      core_.MarkReady(c);
+    }
+  }
+  if (completion.more) return;
+  c.receiving = c.stop_receive = false;
+  switch (completion.status) {
+    case Status::kOk:
+    case Status::kCancelled:
+      break;
+    case Status::kEndOfStream:
+      c.read_closed = true;
+      break;
+    case Status::kNoBuffers:
+    case Status::kNoMemory:
+      core_.counters.buffers_exhausted.Add(1);
+      if (!static_cast<ListLink<StarvedTag>&>(c).linked()) starved_.PushBack(c);
+      break;
+    default:
+      core_.Break(c);
+      break;
+  }
+  // To be armed again, or to be closed, once what was received is read.
+  if (c.state == State::kClosing) {
+    core_.MarkDirty(c);
+  } else {
+    core_.MarkReady(c);
+  }
+}
+
+void Worker::OnSend(Connection& c, const Completion& completion) {
+  c.sending = false;
+  core_.MarkDirty(c);
+  if (completion.status == Status::kOk) {
+    core_.counters.bytes_written.Add(static_cast<uint64_t>(completion.result));
+    const bool was_full = c.out.bytes() >= kOutputBytesHigh;
+    c.out.Consume(core_.buffers, desk_, static_cast<uint64_t>(completion.result));
+    if (was_full && c.state != State::kClosing) core_.MarkReady(c);
+  } else if (completion.status != Status::kNoMemory && completion.status != Status::kCancelled) {
+    core_.Break(c);
+  }
+}
+
+// Messages.
+
+void Worker::OnRequest(ShardId from, const shard::Message& message) {
+  if (static_cast<MessageKind>(message.kind) == MessageKind::kAdopt) {
+    Adopt(static_cast<int>(message.argument), message.payload != nullptr);
+  } else {
+    desk_.OnRequest(from, message);
+  }
+}
+
+void Worker::OnAnswer(ShardId, const shard::Message& message) { desk_.OnAnswer(message); }
+
+// The turn.
+
+int64_t Worker::OnTurn(int64_t now_ns) {
+  if (core_.shard.stopping() && !stopping_) StartStopping();
+  core_.ready.Splice(later_);
+  const bool waiting = desk_.Retry();
+  // What is left over from the last turn, and the requests of other shards; their connections' next commands join the same batch.
+  stalled_ = !executor_.Run() || !ReadReady();
+  ResumeReceiving();
+  ResumeAccepting();
+  Flush();
+  pieces_used_ = 0;
+
+  if (stopping_ && now_ns > stop_deadline_ns_) {
+    all_.ForEach([&](Connection& c) { core_.Break(c); });
+  }
+  if (!core_.ready.empty() || !core_.dirty.empty()) return 0;
+  if (stalled_) return 0;  // memory comes free as soon as the other shards have had a turn
+  if (waiting || !later_.empty() || !starved_.empty()) return kRetryNs;
+  if (stopping_) return kAcceptPauseNs;
+  for (const Acceptor& acceptor : acceptors_) {
+    if (!acceptor.armed) return kAcceptPauseNs;
+  }
+  return kSleepNsMax;
+}
+
+bool Worker::ReadReady() {
+  ReadyList reading;
+  reading.Splice(core_.ready);
+  while (Connection* const c = reading.PopFront()) {
+    const Reader::Stop stop = reader_.Read(*c);
+    if (stop == Reader::Stop::kBatch) {
+      // On with it at once, in a fresh batch, unless memory must come free first.
+      reading.PushBack(*c);
+      if (!executor_.Run()) {
+        core_.ready.Splice(reading);
+        return false;
+      }
+      continue;
+    }
+    AfterRead(*c, stop);
+  }
+  return executor_.Run();
+}
+
+void Worker::AfterRead(Connection& c, Reader::Stop stop) {
+  switch (stop) {
+    case Reader::Stop::kInput:
+      if (c.read_closed) {
+        // What is incomplete now stays so.
+        c.state = State::kClosing;
+        core_.MarkDirty(c);
+      }
+      break;
+    case Reader::Stop::kShare:
+      core_.MarkReady(c);
+      break;
+    case Reader::Stop::kLater:
+      later_.PushBack(c);
+      break;
+    case Reader::Stop::kBlocked:
+      break;
+    case Reader::Stop::kBatch:
+    case Reader::Stop::kClosing:
+      core_.MarkDirty(c);
+      return;
+  }
+  if (c.in_count >= kInputSegmentsHigh && c.receiving && !c.stop_receive) {
+    core_.shard.ring().Stop(Kind::kReceive, &c);
+    c.stop_receive = true;
+  }
+  // A connection that cannot go on must not keep others from receiving.
+  if ((stop == Reader::Stop::kBlocked || stop == Reader::Stop::kLater) &&
+      core_.buffers.buffers_held() > kReceiveBuffers / 4) {
+    MoveInputToBlocks(c);
+  }
+  KeepReceiving(c);
+}
+
+void Worker::KeepReceiving(Connection& c) {
+  if (c.receiving || c.read_closed || c.state == State::kClosing ||
+      c.in_count >= kInputSegmentsHigh || static_cast<ListLink<StarvedTag>&>(c).linked()) {
+    return;
+  }
+  core_.shard.ring().Receive(c.socket, &c);
+  c.receiving = true;
+}
+
+// Copies what a connection has received, and cannot be read now, out of the ring's buffers.
+void Worker::MoveInputToBlocks(Connection& c) {
+  // Entries of a batch that has not run yet, or a line that is held, may point into the buffers.
+  if (c.batch == core_.batch.serial() || c.state == State::kHeld || c.state == State::kKeys) return;
+  InSegment* segment = c.in_head;
+  InSegment* previous = nullptr;
+  while (segment != nullptr) {
+    InSegment* const next = segment->next;
+    if (segment->block == nullptr && segment->refs == 1 && segment->size != 0) {
+      // A buffer's bytes may take several blocks.
+      const char* from = segment->data;
+      uint32_t left = segment->size;
+      InSegment* first = nullptr;
+      InSegment* last = nullptr;
+      bool complete = true;
+      while (left != 0) {
+        Block* const block = core_.buffers.NewBlock();
+        InSegment* const moved = block == nullptr ? nullptr : core_.buffers.NewSegment();
+        if (moved == nullptr) {
+          if (block != nullptr) core_.buffers.Release(block);
+          complete = false;
+          break;
+        }
+        block->used = std::min<uint32_t>(left, block->room());
+        std::memcpy(block->bytes, from, block->used);
+        from += block->used;
+        left -= block->used;
+        moved->block = block;
+        moved->data = block->bytes;
+        moved->size = block->used;
+        (last != nullptr ? last->next : first) = moved;
+        last = moved;
+        ++c.in_count;
+      }
+      if (!complete) {
+        while (first != nullptr) {
+          InSegment* const moved = first;
+          first = first->next;
+          core_.buffers.Release(moved);
+          --c.in_count;
+        }
+        return;
+      }
+      (previous != nullptr ? previous->next : c.in_head) = first;
+      last->next = next;
+      if (c.in_tail == segment) c.in_tail = last;
+      core_.buffers.Release(segment);
+      --c.in_count;
+      previous = last;
+    } else {
+      previous = segment;
+    }
+    segment = next;
+  }
+}
+
+void Worker::ResumeReceiving() {
+  if (starved_.empty() || core_.buffers.buffers_held() > kReceiveBuffers / 2) return;
+  StarvedList starved;
+  starved.Splice(starved_);
+  while (Connection* const c = starved.PopFront()) KeepReceiving(*c);
+}
+
+void Worker::ResumeAccepting() {
+  if (stopping_) return;
+  bool all_armed = true;
+  for (Acceptor& acceptor : acceptors_) {
+    if (!acceptor.armed && core_.shard.now_ns() >= acceptor.resume_ns) {
+      core_.shard.ring().Accept(acceptor.fd, &acceptor);
+      acceptor.armed = true;
+    }
+    all_armed = all_armed && acceptor.armed;
+  }
+  core_.counters.accepting.Set(all_armed ? 1 : 0);
+}
+
+// Sending and closing.
+
+void Worker::Flush() {
+  DirtyList again;
+  while (Connection* const c = core_.dirty.PopFront()) {
+    if (!Send(*c) || CloseIfDone(*c)) again.PushBack(*c);
+  }
+  core_.dirty.Splice(again);
+}
+
+bool Worker::Send(Connection& c) {
+  if (c.sending || c.broken || !c.out.sendable()) return true;
+  const size_t room = std::min<size_t>(kSendPiecesMax, kTurnPiecesMax - pieces_used_);
+  if (room == 0) return false;
+  const std::span<iovec> pieces(&pieces_[pieces_used_], room);
+  uint64_t bytes = 0;
+  const size_t count = c.out.Gather(core_.engine(), pieces, &bytes);
+  if (count == 0) {
+    // Nothing but empty stretches before a gap.
+    c.out.Consume(core_.buffers, desk_, 0);
+    return true;
+  }
+  pieces_used_ += static_cast<uint32_t>(count);
+  const bool more_follows = count == kSendPiecesMax && bytes < c.out.bytes();
+  core_.shard.ring().Send(c.socket, pieces.first(count), more_follows, &c);
+  c.sending = true;
+  return true;
+}
+
+bool Worker::CloseIfDone(Connection& c) {
+  if (c.state != State::kClosing || c.closing_socket) return false;
+  if (c.broken) {
+    if (c.sending) {
+      core_.shard.ring().Shutdown(c.socket);  // ends the send
+      return false;
+    }
+    c.out.Clear(core_.buffers, desk_);
+  }
+  if (c.sending || !c.out.empty() || c.pending != 0) return false;
+  // Entries left over from this turn name it: they run next turn.
+  if (c.batch == core_.batch.serial()) return true;
+  reader_.DropInput(c);
+  if (c.receiving) {
+    if (!c.stop_receive) core_.shard.ring().Stop(Kind::kReceive, &c);
+    c.stop_receive = true;
+    return false;
+  }
+  if (static_cast<ListLink<ReadyTag>&>(c).linked()) ReadyList::Remove(c);
+  core_.shard.ring().Close(c.socket, &c);
+  c.closing_socket = true;
+  return false;
+}
+
+// Stopping: no new connections, no new input; what was received is served, replies leave, sockets close.
+
+void Worker::StartStopping() {
+  stopping_ = true;
+  stop_deadline_ns_ = core_.shard.now_ns() + kStopNsMax;
+  for (Acceptor& acceptor : acceptors_) {
+    acceptor.stopped = true;
+    if (acceptor.armed) core_.shard.ring().Stop(Kind::kAccept, &acceptor);
+  }
+  all_.ForEach([&](Connection& c) {
+    c.read_closed = true;
+    if (c.receiving && !c.stop_receive) {
+      core_.shard.ring().Stop(Kind::kReceive, &c);
+      c.stop_receive = true;
+    }
+    if (c.state != State::kClosing) core_.MarkReady(c);
+  });
+}
+
+bool Worker::Finished() const {
+  if (!stopping_ || core_.shared.connections.load(std::memory_order_relaxed) != 0) return false;
+  return std::none_of(acceptors_.begin(), acceptors_.end(),
+                      [](const Acceptor& acceptor) { return acceptor.armed; });
+}
+
+void Worker::OnStats(Connection& c, const proto::Request& request) {
+  WriteStatistics(core_, c, request.rest);
+}
+
+void Worker::CheckInvariants() const {
+  const_cast<AllList&>(all_).ForEach([&](Connection& c) {
+    uint32_t segments = 0;
+    for (const InSegment* s = c.in_head; s != nullptr; s = s->next) {
+      ++segments;
+      CHECK(s->refs > 0);
+      if (s->next == nullptr) CHECK(s == c.in_tail);
+    }
+    CHECK_EQ(segments, c.in_count);
+    CHECK(c.pending > 0 || c.pending_shards.none());
+    CHECK((c.upload != nullptr) == (c.state == State::kUpload || c.state == State::kReserving) ||
+          c.state == State::kClosing);
+  });
+}
+
+}  // namespace torc::server

@@ -1,0 +1,97 @@
+// The worker: what a shard does for its clients. It owns the connections; reading, executing and crossing shards are the business of
+// its parts.
+//
+//   OnCompletion   accepted, received, sent, closed     -> connections marked ready or dirty
+//   OnTurn         ready connections -> Reader -> batch -> Executor -> output; dirty connections -> one send each
+//
+// Life of a connection: Accept -> Attach -> receive armed ... kClosing -> all sent, nothing under way -> Close -> freed.
+//
+// Owner: server, or the simulation. Affinity: shard; AddListener before its thread starts. Lifetime: until the shard's loop has
+// ended. Invariant: every connection is in `all_`; a closing one frees itself once nothing names it.
+#ifndef TORC_SRC_SERVER_WORKER_H_
+#define TORC_SRC_SERVER_WORKER_H_
+
+#include <array>
+#include <deque>
+
+#include "src/server/core.h"
+#include "src/server/executor.h"
+#include "src/server/reader.h"
+#include "src/server/task_desk.h"
+
+namespace torc::server {
+
+class Worker final : public shard::Service, private GlobalCommands {
+ public:
+  Worker(shard::Shard& shard, Shared& shared);
+  ~Worker() override;
+
+  // Accepts connections from a listening descriptor, which stays the caller's.
+  void AddListener(int fd, bool unix_socket);
+
+  void OnCompletion(const ring::Completion& completion) override;
+  bool CanTakeRequest() const override { return !core_.batch.full(); }
+  void OnRequest(ShardId from, const shard::Message& message) override;
+  void OnAnswer(ShardId from, const shard::Message& message) override;
+  int64_t OnTurn(int64_t now_ns) override;
+  bool Finished() const override;
+
+  const Core& core() const { return core_; }
+
+  // Dies if an invariant is broken. Tests and simulation.
+  void CheckInvariants() const;
+
+ private:
+  struct alignas(8) Acceptor {
+    int fd = -1;
+    bool unix_socket = false;
+    bool armed = false;
+    bool stopped = false;
+    int64_t resume_ns = 0;  // do not accept before; 0: at once
+  };
+
+  void OnAccept(Acceptor& acceptor, const ring::Completion& completion);
+  void OnReceive(Connection& c, const ring::Completion& completion);
+  void OnSend(Connection& c, const ring::Completion& completion);
+
+  void Accepted(int fd, bool unix_socket);
+  void Adopt(int fd, bool unix_socket);
+  void Free(Connection& c);
+
+  // Reads all ready connections, each once, executing as the batch fills up. False: the batch waits for memory.
+  [[nodiscard]] bool ReadReady();
+  void AfterRead(Connection& c, Reader::Stop stop);
+  void KeepReceiving(Connection& c);
+  void MoveInputToBlocks(Connection& c);
+  void ResumeAccepting();
+  void ResumeReceiving();
+
+  void Flush();
+  // False: this turn's pieces are used up.
+  bool Send(Connection& c);
+  // Closes a closing connection as far as it can be. True: it must be looked at again next turn.
+  bool CloseIfDone(Connection& c);
+
+  void StartStopping();
+  void OnStats(Connection& c, const proto::Request& request) override;
+
+  Core core_;
+  TaskDesk desk_;
+  Executor executor_;
+  Reader reader_;
+
+  Pool<Connection> connections_;
+  AllList all_;
+  StarvedList starved_;
+  ReadyList later_;  // to be tried again soon
+  std::deque<Acceptor> acceptors_;
+  std::array<iovec, kTurnPiecesMax> pieces_;
+  uint32_t pieces_used_ = 0;
+  bool stalled_ = false;
+  bool stopping_ = false;
+  int64_t stop_deadline_ns_ = 0;
+};
+
+}  // namespace torc::server
+
+#endif  // TORC_SRC_SERVER_WORKER_H_

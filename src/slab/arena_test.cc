@@ -1,0 +1,150 @@
+#include "src/slab/arena.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <doctest/doctest.h>
+#include <random>
+#include <vector>
+
+namespace torc::slab {
+namespace {
+
+TEST_CASE("size classes: every size has a class, and waste is small") {
+  for (const uint64_t partition_mb : {1u, 4u, 16u, 100u, 1024u, 65536u}) {
+    CAPTURE(partition_mb);
+    const SizeClasses classes(partition_mb << 20);
+    CHECK(classes.count() < SizeClasses::kClassesMax - 1);
+    double waste = 0;
+    size_t sizes = 0;
+    for (size_t size = 1; size <= classes.chunk_size_max(); ++size) {
+      const uint32_t c = classes.ClassOf(size);
+      REQUIRE(classes.chunk_size(c) >= size);
+      if (c > 0) REQUIRE(classes.chunk_size(c - 1) < size);
+      if (size < 60) continue;
+      waste += 1.0 - static_cast<double>(size) / classes.chunk_size(c);
+      ++sizes;
+    }
+    CHECK(waste / static_cast<double>(sizes) < 0.07);
+    for (uint32_t c = 0; c < classes.count(); ++c) {
+      const uint32_t used = classes.chunk_size(c) * classes.chunks_per_page(c);
+      REQUIRE(used <= classes.page_size());
+      // No page has an unused end of more than its chunks' rounding.
+      CHECK(classes.page_size() - used < classes.chunks_per_page(c) << classes.granule_shift());
+      CHECK(classes.chunk_size(c) % (1u << classes.granule_shift()) == 0);
+    }
+  }
+}
+
+TEST_CASE("the default classes step by at most a tenth between 200 and 1900 bytes") {
+  const SizeClasses classes(uint64_t{16} << 20);
+  CHECK(classes.page_size() == 64 << 10);
+  for (uint32_t c = classes.ClassOf(200); c <= classes.ClassOf(1900); ++c) {
+    CHECK(classes.chunk_size(c) * 100 <= classes.chunk_size(c - 1) * 110);
+  }
+}
+
+TEST_CASE("chains: pieces add up to the value at every size") {
+  const SizeClasses classes(uint64_t{4} << 20);
+  for (const size_t prefix : {25u, 28u, 31u, 278u}) {
+    for (uint32_t size = classes.chunk_size_max(); size < 300'000; size += 61) {
+      const ChainShape shape = classes.Chain(prefix, size);
+      const uint32_t chunks = shape.pieces - shape.pages;
+      const uint32_t full = chunks - (shape.last_bytes != 0 ? 1 : 0);
+      REQUIRE(shape.head_bytes + shape.pages * classes.page_size() + full * classes.piece_bytes() +
+                  shape.last_bytes ==
+              size);
+      REQUIRE(SizeClasses::ChainValueOffset(prefix, shape.pieces) + shape.head_bytes <=
+              classes.chunk_size_max());
+    }
+  }
+}
+
+class ArenaFixture {
+ public:
+  ArenaFixture()
+      : classes(uint64_t{1} << 20),
+        memory(static_cast<char*>(
+            std::aligned_alloc(classes.page_size(), (kPages + 1) * classes.page_size()))),
+        arena((std::memset(memory, 0, (kPages + 1) * classes.page_size()), memory), kPages, classes) {}
+  ~ArenaFixture() { std::free(memory); }
+
+  Item* Take(uint32_t c) {
+    Item* const chunk = arena.Allocate(c, true);
+    if (chunk != nullptr) chunk->Init(static_cast<uint8_t>(c), 0, false, 0, false);
+    return chunk;
+  }
+
+  static constexpr uint32_t kPages = 16;
+  SizeClasses classes;
+  char* memory;
+  Arena arena;
+};
+
+TEST_CASE_FIXTURE(ArenaFixture, "a class takes pages from the pool and gives them back when they are empty") {
+  const uint32_t c = classes.ClassOf(100);
+  std::vector<Item*> chunks;
+  while (Item* chunk = Take(c)) chunks.push_back(chunk);
+  CHECK(chunks.size() == kPages * classes.chunks_per_page(c));
+  CHECK(arena.pool_pages() == 0);
+  arena.CheckInvariants();
+  for (Item* chunk : chunks) arena.Free(chunk);
+  CHECK(arena.pool_pages() == kPages);
+  arena.CheckInvariants();
+}
+
+TEST_CASE_FIXTURE(ArenaFixture, "a draining page hands out nothing and goes to the pool with its last chunk") {
+  const uint32_t c = classes.ClassOf(1000);
+  Item* const a = Take(c);
+  Item* const b = Take(c);
+  const PageId page = arena.PageOf(a);
+  arena.BeginDrain(page);
+  CHECK(arena.DrainingUnheld() == 1);
+  Item* const other = Take(c);
+  CHECK(arena.PageOf(other) != page);
+  arena.Free(a);
+  CHECK(arena.pool_pages() == kPages - 2);
+  arena.Free(b);
+  CHECK(arena.pool_pages() == kPages - 1);
+  CHECK(arena.DrainingUnheld() == 0);
+  arena.CheckInvariants();
+}
+
+TEST_CASE_FIXTURE(ArenaFixture, "a random walk keeps the invariants") {
+  std::mt19937 random(7);
+  std::vector<Item*> chunks;
+  std::vector<PageId> pages;
+  for (int step = 0; step < 20'000; ++step) {
+    switch (random() % 8) {
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        if (Item* chunk = Take(random() % classes.count_with_heads())) chunks.push_back(chunk);
+        break;
+      case 4:
+      case 5:
+      case 6:
+        if (!chunks.empty()) {
+          std::swap(chunks[random() % chunks.size()], chunks.back());
+          arena.Free(chunks.back());
+          chunks.pop_back();
+        }
+        break;
+      case 7:
+        if (random() % 4 == 0 && !chunks.empty()) {
+          const PageId page = arena.PageOf(chunks[random() % chunks.size()]);
+          if (arena.page(page).use == PageUse::kClass) arena.BeginDrain(page);
+        } else if (random() % 2 == 0 && !chunks.empty()) {
+          if (const PageId page = arena.TakePage(arena.items().Of(chunks[0]))) pages.push_back(page);
+        } else if (!pages.empty()) {
+          arena.FreePage(pages.back());
+          pages.pop_back();
+        }
+        break;
+    }
+    if (step % 100 == 0) arena.CheckInvariants();
+  }
+}
+
+}  // namespace
+}  // namespace torc::slab

@@ -1,0 +1,658 @@
+#include "src/slab/partition.h"
+
+#include <algorithm>
+#include <bitset>
+#include <cstring>
+
+#include "src/base/assert.h"
+#include "src/slab/eviction.h"
+
+namespace torc::slab {
+namespace {
+
+// Home buckets of a new partition: 4,096 slots, 32 KiB.
+constexpr uint32_t kIndexBucketsAtStart = 512;
+
+// A class with fewer pages is poor: it may take pages from others instead of turning over the few items it has.
+constexpr uint64_t kPoorPages = 3;
+
+// Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn, about 0.2 ms.
+constexpr uint32_t kPageEvictionsPerTurn = 2048;
+// Chunks walked in one step of a drain.
+constexpr uint32_t kDrainChunks = 512;
+// Items evicted from a class in one go.
+constexpr uint32_t kEvictBatch = 16;
+// An earmark that nobody asked for again is void after this many turns: its connection is gone.
+constexpr uint64_t kEarmarkTurns = 64;
+// Index buckets moved in one background slice.
+constexpr uint32_t kIndexBucketsPerSlice = 32;
+
+// Not a class: the ladder ends before.
+constexpr uint32_t kNoClass = SizeClasses::kClassesMax - 1;
+
+uint64_t HashOf(const Item* item) { return engine::HashKey(item->key()); }
+
+}  // namespace
+
+void ClassCounters::Reset() {
+  for (Counter* counter :
+       {&evicted, &evicted_nonzero, &evicted_time, &evicted_unfetched, &evicted_active,
+        &out_of_memory, &reclaimed, &expired_unfetched, &crawler_reclaimed, &crawler_checked, &sets,
+        &delete_hits, &increment_hits, &decrement_hits, &cas_hits, &cas_badval, &touch_hits}) {
+    counter->Set(0);
+  }
+}
+
+void PartitionCounters::Reset() {
+  for (Counter* counter : {&items_stored, &store_too_large, &store_no_memory, &pages_moved}) {
+    counter->Set(0);
+  }
+}
+
+Partition::Partition(const Config& config, const SizeClasses& classes)
+    : classes_(classes),
+      evict_(config.evict),
+      arena_(config.memory, config.pages, classes),
+      values_(classes, arena_.items()),
+      index_(arena_.items(), kIndexBucketsAtStart, config.huge_pages),
+      limbo_((size_t{config.pages} << classes.page_shift()) / SizeClasses::kChunkSizeMin,
+             config.quiescence, config.self) {}
+
+// ---------------------------------------------------------------------------------------------------------- turns
+
+void Partition::BeginTurn(RelativeSeconds now) {
+  ++turn_;
+  now_ = now;
+  evictions_left_ = kPageEvictionsPerTurn;
+  if (flush_at_ != kNeverExpires && flush_at_ <= now) Flush(kNeverExpires);
+  if (earmarked_ != 0 && turn_ - earmarked_turn_ > kEarmarkTurns) earmarked_ = 0;
+
+  bool elapsed;
+  const std::span<const Ref> freed = limbo_.BeginTurn(&elapsed);
+  if (!elapsed) return;
+  for (size_t i = 0; i < freed.size(); ++i) {
+    constexpr size_t kAhead = 8;
+    if (i + kAhead < freed.size()) __builtin_prefetch(arena_.items().At(freed[i + kAhead]), 1);
+    Item* const item = arena_.items().At(freed[i]);
+    CHECK(item->state() == ChunkState::kUnlinked);
+    --supply_[item->size_class()].limbo;
+    limbo_pages_ -= WholePages(item);
+    if (item->pinned()) {
+      item->set_state(ChunkState::kOrphan);
+    } else {
+      FreeItem(item);
+    }
+  }
+  if (retired_ == Retired::kMarked) {
+    index_.FreeRetired();
+    retired_ = Retired::kNone;
+  }
+}
+
+void Partition::EndTurn() {
+  for (uint32_t i = 0; i < active_count_; ++i) TopUp(active_[i]);
+  active_count_ = 0;
+  if (retired_ == Retired::kNone && index_.has_retired()) retired_ = Retired::kNew;
+  if (limbo_.EndTurn(retired_ == Retired::kNew) && retired_ == Retired::kNew) {
+    retired_ = Retired::kMarked;
+  }
+}
+
+bool Partition::Background() {
+  bool more = index_.Step(kIndexBucketsPerSlice);
+  UnlinkDropped();
+  if (drain_page_ != 0) {
+    DrainStep();
+    more |= drain_page_ != 0;
+  }
+  // A walk that can find nothing would only keep an idle machine awake.
+  if (expiring_ == 0 && crawler_.rounds() >= crawl_until_round_) return more;
+  constexpr RelativeSeconds kGrace = ExpiryCrawler::kGraceSeconds;
+  if (now_ < kClockStart + kGrace) return more;
+  const bool flush_is_due = now_ - flushed_at_ >= kGrace;
+  if (expiring_ == 0 && !flush_is_due) return more;
+  crawler_.Pace(arena_, now_);
+  crawler_.BeginSlice();
+  const Deadline due{now_ - kGrace, flush_is_due ? flush_cas() : 0};
+  while (Item* const item = crawler_.Next(arena_)) {
+    ClassCounters& counters = class_counters_[item->size_class()];
+    counters.crawler_checked.Add(1);
+    // What was expired when it was stored tells no time of its death.
+    if (!item->DeadAt(due) || now_ - item->last_access() < kGrace) continue;
+    counters.crawler_reclaimed.Add(1);
+    Reclaim(item, HashOf(item));
+  }
+  return more || crawler_.has_work();
+}
+
+void Partition::Flush(RelativeSeconds when) {
+  if (when != kNeverExpires && when > now_) {
+    flush_at_ = when;
+    return;
+  }
+  flush_at_ = kNeverExpires;
+  // Takes a number of its own, as memcached does.
+  flush_cas_.store(++cas_, std::memory_order_release);
+  flushed_at_ = now_;
+  crawl_until_round_ = crawler_.rounds() + 2;  // this round, which began before, and a whole one
+}
+
+// ---------------------------------------------------------------------------------------------------------- chunks
+
+void Partition::Hold(Item* item, int change) {
+  const auto hold = [&](PageId id) {
+    Page& page = arena_.page(id);
+    page.held = static_cast<uint32_t>(static_cast<int>(page.held) + change);
+  };
+  hold(arena_.PageOf(item));
+  if (!item->chained()) return;
+  for (const Ref ref : ValueSpace::Refs(item)) hold(arena_.PageOf(ref));
+}
+
+void Partition::NoteDemand(uint32_t size_class) {
+  Supply& supply = supply_[size_class];
+  if (supply.taken++ == 0) active_[active_count_++] = static_cast<uint8_t>(size_class);
+}
+
+uint32_t Partition::EvictableIn(uint32_t size_class) const {
+  return static_cast<uint32_t>(class_counters_[size_class].items.Get()) -
+         supply_[size_class].pinned;
+}
+
+Item* Partition::AllocateChunk(uint32_t size_class) {
+  NoteDemand(size_class);
+  const bool from_pool = arena_.pool_pages() > earmarked_ || EvictableIn(size_class) == 0;
+  return arena_.Allocate(size_class, from_pool);
+}
+
+Item* Partition::Make(const NewItem& wanted, Room* room) {
+  const size_t prefix =
+      sizeof(Item) + (wanted.client_flags != 0 ? sizeof(uint32_t) : 0) + wanted.key_size;
+  const size_t size = prefix + wanted.value_size;
+  Item* item;
+  if (size <= classes_.chunk_size_max()) {
+    const uint32_t size_class = classes_.ClassOf(size);
+    item = AllocateChunk(size_class);
+    if (item == nullptr) {
+      *room = MakeRoomForChunk(size_class);
+      if (*room == Room::kNever) class_counters_[size_class].out_of_memory.Add(1);
+      return nullptr;
+    }
+    item->Init(static_cast<uint8_t>(size_class), static_cast<uint8_t>(wanted.key_size),
+               wanted.client_flags != 0, wanted.value_size, false);
+  } else {
+    item = MakeChained(wanted, prefix, room);
+    if (item == nullptr) return nullptr;
+  }
+  if (wanted.client_flags != 0) item->set_client_flags(wanted.client_flags);
+  item->set_last_access(now_);
+  Hold(item, +1);
+  *room = Room::kNow;
+  return item;
+}
+
+Item* Partition::MakeChained(const NewItem& wanted, size_t prefix, Room* room) {
+  const ChainShape shape = classes_.Chain(prefix, wanted.value_size);
+  const uint32_t chunks = shape.pieces - shape.pages;
+  // The head, the full chunks and the last one may each need a page of their own.
+  const uint32_t pages_wanted = shape.pages + 3;
+  if (shape.pages > arena_.pages_total()) {
+    *room = Room::kNever;
+    return nullptr;
+  }
+  const auto fail = [&]() -> Item* {
+    *room = MakeRoomForPages(std::min(pages_wanted, arena_.pages_total()));
+    if (*room == Room::kNever) class_counters_[classes_.heads()].out_of_memory.Add(1);
+    return nullptr;
+  };
+  if (arena_.pool_pages() < shape.pages) return fail();
+
+  NoteDemand(classes_.heads());
+  Item* const head = arena_.Allocate(classes_.heads(), true);
+  if (head == nullptr) return fail();
+  head->Init(static_cast<uint8_t>(classes_.heads()), static_cast<uint8_t>(wanted.key_size),
+             wanted.client_flags != 0, wanted.value_size, true);
+  const Ref head_ref = arena_.items().Of(head);
+  ChainRecord& chain = ValueSpace::Chain(head);
+  chain = {0, 0};
+  Ref* const refs = reinterpret_cast<Ref*>(&chain + 1);
+  while (chain.pages < shape.pages) {
+    const PageId page = arena_.TakePage(head_ref);
+    if (page == 0) break;
+    ++item_pages_;
+    refs[chain.pages] = arena_.RefOf(page);
+    chain.pages++;
+    chain.pieces++;
+  }
+  for (uint32_t i = 0; i < chunks && chain.pieces == shape.pages + i; ++i) {
+    const bool is_last = i + 1 == chunks && shape.last_bytes != 0;
+    const uint32_t size_class = is_last ? classes_.ClassOf(sizeof(Item) + shape.last_bytes)
+                                        : classes_.count() - 1;
+    NoteDemand(size_class);
+    Item* const piece = arena_.Allocate(size_class, true);
+    if (piece == nullptr) break;
+    piece->InitPiece(static_cast<uint8_t>(size_class), head_ref);
+    refs[chain.pieces++] = arena_.items().Of(piece);
+  }
+  if (chain.pieces != shape.pieces) {
+    FreeItem(head);
+    return fail();
+  }
+  earmarked_ = 0;
+  return head;
+}
+
+void Partition::FreeItem(Item* item) {
+  if (item->chained()) {
+    const ChainRecord& chain = ValueSpace::Chain(item);
+    const std::span<const Ref> refs = ValueSpace::Refs(item);
+    for (uint32_t i = 0; i < chain.pages; ++i) arena_.FreePage(arena_.PageOf(refs[i]));
+    item_pages_ -= chain.pages;
+    for (const Ref ref : refs.subspan(chain.pages)) arena_.Free(arena_.items().At(ref));
+  }
+  arena_.Free(item);
+}
+
+void Partition::Discard(Item* item) {
+  CHECK(item->state() == ChunkState::kReserved);
+  Hold(item, -1);
+  FreeItem(item);
+}
+
+// ---------------------------------------------------------------------------------------------------------- items
+
+uint64_t Partition::BytesOf(const Item* item) {
+  if (!item->chained()) return item->key_end() + item->value_size();
+  const ChainRecord& chain = ValueSpace::Chain(item);
+  return SizeClasses::ChainValueOffset(item->key_end(), chain.pieces) + item->value_size() +
+         sizeof(Item) * (chain.pieces - chain.pages);
+}
+
+void Partition::CountLive(const Item* item, int change) {
+  const uint64_t bytes = BytesOf(item);
+  if (item->exptime() != kNeverExpires) expiring_ += static_cast<uint64_t>(int64_t{change});
+  ClassCounters& counters = class_counters_[item->size_class()];
+  if (change > 0) {
+    if (counters.items.Get() == 0) counters.oldest_access.Set(now_);
+    counters.items.Add(1);
+    counters.bytes.Add(bytes);
+    counters_.items.Add(1);
+    counters_.item_bytes.Add(bytes);
+  } else {
+    counters.items.Subtract(1);
+    counters.bytes.Subtract(bytes);
+    counters_.items.Subtract(1);
+    counters_.item_bytes.Subtract(bytes);
+  }
+}
+
+Room Partition::Publish(Item* item, uint64_t hash, Index::Slot* slot) {
+  CHECK(item->state() == ChunkState::kReserved);
+  item->set_cas(cas_ + 1);
+  const Ref ref = arena_.items().Of(item);
+  if (slot != nullptr) {
+    Item* const old = index_.ItemIn(*slot);
+    CountLive(old, -1);
+    index_.Replace(slot, ref);
+    ToLimbo(old);
+  } else {
+    for (bool inserted = false; !inserted;) {
+      const Index::InsertResult result = index_.Insert(hash, ref);
+      const bool dropped = UnlinkDropped();
+      switch (result) {
+        case Index::InsertResult::kInserted:
+          inserted = true;
+          break;
+        case Index::InsertResult::kLater:
+          if (!dropped) return Room::kLater;
+          break;
+        case Index::InsertResult::kCrowded:
+          if (!evict_ || !EvictOccupant(hash)) return Room::kNever;
+          break;
+      }
+    }
+  }
+  ++cas_;
+  Hold(item, -1);
+  item->set_state(ChunkState::kLive);
+  CountLive(item, +1);
+  return Room::kNow;
+}
+
+bool Partition::UnlinkDropped() {
+  bool any = false;
+  while (const Ref ref = index_.TakeDropped()) {
+    Item* const item = arena_.items().At(ref);
+    class_counters_[item->size_class()].evicted.Add(1);
+    CountLive(item, -1);
+    ToLimbo(item);
+    any = true;
+  }
+  return any;
+}
+
+bool Partition::EvictOccupant(uint64_t hash) {
+  Item* victim = nullptr;
+  for (uint32_t i = 0; i < Index::kOccupantsMax; ++i) {
+    const Ref ref = index_.Occupant(hash, i);
+    if (ref == 0) continue;
+    Item* const item = arena_.items().At(ref);
+    if (item->pinned()) continue;
+    if (victim == nullptr || item->access_count() < victim->access_count()) victim = item;
+  }
+  if (victim == nullptr) return false;
+  Evict(victim, HashOf(victim));
+  return true;
+}
+
+void Partition::ToLimbo(Item* item) {
+  CHECK(item->state() == ChunkState::kLive);
+  if (item->pinned()) --supply_[item->size_class()].pinned;
+  item->set_state(ChunkState::kUnlinked);
+  ++supply_[item->size_class()].limbo;
+  limbo_pages_ += WholePages(item);
+  limbo_.Add(arena_.items().Of(item));
+}
+
+void Partition::Unlink(Item* item, uint64_t hash) {
+  CountLive(item, -1);
+  index_.Erase(hash, arena_.items().Of(item));
+  ToLimbo(item);
+}
+
+void Partition::Reclaim(Item* item, uint64_t hash) {
+  ClassCounters& counters = class_counters_[item->size_class()];
+  counters.reclaimed.Add(1);
+  if (!item->fetched()) counters.expired_unfetched.Add(1);
+  Unlink(item, hash);
+}
+
+void Partition::Touch(Item* item, RelativeSeconds exptime) {
+  if (item->exptime() == exptime) return;
+  expiring_ += (exptime != kNeverExpires);
+  expiring_ -= (item->exptime() != kNeverExpires);
+  item->set_exptime(exptime);
+}
+
+bool Partition::Pin(Item* item) {
+  CHECK(item->state() == ChunkState::kLive || item->state() == ChunkState::kUnlinked);
+  switch (pins_.Add(arena_.items().Of(item), now_)) {
+    case Pins::Added::kFull:
+      return false;
+    case Pins::Added::kAgain:
+      return true;
+    case Pins::Added::kFirst:
+      break;
+  }
+  item->set_pinned(true);
+  Hold(item, +1);
+  if (item->state() == ChunkState::kLive) ++supply_[item->size_class()].pinned;
+  return true;
+}
+
+void Partition::Unpin(Item* item) {
+  CHECK(item->pinned());
+  if (!pins_.Remove(arena_.items().Of(item))) return;
+  item->set_pinned(false);
+  Hold(item, -1);
+  if (item->state() == ChunkState::kLive) --supply_[item->size_class()].pinned;
+  if (item->state() == ChunkState::kOrphan) FreeItem(item);
+}
+
+void Partition::ResetCounters() {
+  counters_.Reset();
+  for (ClassCounters& counters : class_counters_) counters.Reset();
+}
+
+// ---------------------------------------------------------------------------------------------------------- room
+
+void Partition::Evict(Item* item, uint64_t hash) {
+  if (item->DeadAt(deadline())) {
+    Reclaim(item, hash);
+    return;
+  }
+  ClassCounters& counters = class_counters_[item->size_class()];
+  counters.evicted.Add(1);
+  if (item->exptime() != kNeverExpires) counters.evicted_nonzero.Add(1);
+  counters.evicted_time.Set(now_ - item->last_access());
+  counters.oldest_access.Set(item->last_access());
+  if (!item->fetched()) counters.evicted_unfetched.Add(1);
+  if (item->access_count() != 0) counters.evicted_active.Add(1);
+  Unlink(item, hash);
+}
+
+uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
+  uint32_t evicted = 0;
+  while (evicted < count) {
+    struct {
+      Item* item;
+      uint64_t hash;
+    } victims[kEvictBatch];
+    // Chosen first and unlinked after, so that the misses on their buckets overlap.
+    uint32_t chosen = 0;
+    for (const uint32_t wanted = std::min(count - evicted, kEvictBatch); chosen < wanted; ++chosen) {
+      Item* const item = NextVictim(arena_, size_class, deadline());
+      if (item == nullptr) break;
+      victims[chosen] = {item, HashOf(item)};
+      index_.Prefetch(victims[chosen].hash);
+    }
+    const uint32_t before = evicted;
+    for (uint32_t i = 0; i < chosen; ++i) {
+      // In a class of few items the hand may have come around.
+      if (victims[i].item->state() != ChunkState::kLive) continue;
+      Evict(victims[i].item, victims[i].hash);
+      ++evicted;
+    }
+    if (evicted == before) break;
+  }
+  return evicted;
+}
+
+bool Partition::Poor(uint32_t size_class) const {
+  const uint64_t own = arena_.page_class(size_class).pages.Get();
+  if (own >= kPoorPages) return false;
+  if (item_pages_ > own + 1) return true;
+  for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
+    if (arena_.page_class(c).pages.Get() > own + 1) return true;
+  }
+  return false;
+}
+
+bool Partition::BeginDrainOf(uint32_t size_class) {
+  const PageId first = arena_.page_class(size_class).hand_page;
+  for (PageId id = first; id != 0;) {
+    const Page& page = arena_.page(id);
+    if (page.held == 0) {
+      drain_page_ = id;
+      drain_chunk_ = 0;
+      arena_.BeginDrain(id);
+      counters_.pages_moved.Add(1);
+      return true;
+    }
+    id = page.next == first ? 0 : page.next;
+  }
+  return false;
+}
+
+void Partition::DrainStep() {
+  Page& page = arena_.page(drain_page_);
+  if (page.use != PageUse::kDraining) {
+    drain_page_ = 0;  // its last chunks came free already
+    return;
+  }
+  const uint32_t end = std::min(drain_chunk_ + kDrainChunks, page.cut);
+  for (; drain_chunk_ < end; ++drain_chunk_) {
+    Item* item = arena_.ChunkAt(drain_page_, drain_chunk_);
+    if (item->state() == ChunkState::kPiece) item = arena_.items().At(item->head());
+    // A pinned one too: it must leave the index, or its page would never come free.
+    if (item->state() != ChunkState::kLive) continue;
+    Evict(item, HashOf(item));
+    if (evictions_left_ > 0) --evictions_left_;
+  }
+  if (drain_chunk_ == page.cut) drain_page_ = 0;
+}
+
+bool Partition::FreeUpPage(uint32_t but_not) {
+  if (drain_page_ != 0) {
+    DrainStep();
+    return true;
+  }
+  // From the largest holder down. The heads' class stands for all large items: one of them is evicted whole.
+  std::bitset<SizeClasses::kClassesMax> tried;
+  tried.set(but_not);
+  for (;;) {
+    uint32_t largest = SizeClasses::kClassesMax;
+    uint64_t pages_max = 0;
+    for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
+      const uint64_t pages =
+          arena_.page_class(c).pages.Get() + (c == classes_.heads() ? item_pages_ : 0);
+      if (!tried[c] && pages > pages_max) {
+        largest = c;
+        pages_max = pages;
+      }
+    }
+    if (pages_max == 0) return false;
+    tried.set(largest);
+    if (largest == classes_.heads() && item_pages_ > 0) {
+      if (EvictFrom(largest, 1) > 0) {
+        if (evictions_left_ > 0) --evictions_left_;
+        return true;
+      }
+    } else if (BeginDrainOf(largest)) {
+      DrainStep();
+      return true;
+    }
+  }
+}
+
+bool Partition::PageComingFor(uint32_t size_class) const {
+  if (drain_page_ != 0) return false;  // its walk goes on first
+  const uint32_t coming = pages_coming();
+  return EvictableIn(size_class) == 0 ? coming > 0 : arena_.pool_pages() + coming > earmarked_;
+}
+
+Room Partition::MakeRoomForChunk(uint32_t size_class) {
+  const bool own_coming = supply_[size_class].limbo > 0;
+  if (!evict_) return own_coming || pages_coming() > 0 ? Room::kLater : Room::kNever;
+  if (own_coming) return Room::kLater;  // and TopUp will see to more
+  if (PageComingFor(size_class)) return Room::kLater;
+  if (Poor(size_class) && FreeUpPage(size_class)) return Room::kLater;
+  if (EvictFrom(size_class, std::max(1u, supply_[size_class].target)) > 0) return Room::kLater;
+  if (FreeUpPage(kNoClass)) return Room::kLater;
+  return pages_coming() > 0 ? Room::kLater : Room::kNever;
+}
+
+Room Partition::MakeRoomForPages(uint32_t pages) {
+  if (!evict_) return pages_coming() > 0 ? Room::kLater : Room::kNever;
+  earmarked_ = pages;
+  earmarked_turn_ = turn_;
+  bool progress = false;
+  while (arena_.pool_pages() + pages_coming() < pages || drain_page_ != 0) {
+    if (evictions_left_ == 0) return Room::kLater;
+    if (!FreeUpPage(kNoClass)) break;
+    progress = true;
+  }
+  if (progress || pages_coming() > 0) return Room::kLater;
+  earmarked_ = 0;
+  return Room::kNever;
+}
+
+void Partition::TopUp(uint32_t size_class) {
+  Supply& supply = supply_[size_class];
+  // Twice a turn's demand, for readers take about a turn to go; falls slowly, as demand comes in bursts.
+  const uint32_t chunks = static_cast<uint32_t>(arena_.page_class(size_class).pages.Get()) *
+                          classes_.chunks_per_page(size_class);
+  supply.target = std::min(std::max(2 * supply.taken, supply.target - supply.target / 8), chunks / 16 + 1);
+  supply.taken = 0;
+  if (!evict_ || arena_.pool_pages() > earmarked_) return;
+  const uint32_t ready = arena_.free_chunks(size_class) + supply.limbo;
+  if (ready >= supply.target) return;
+  // Heads are evicted for their pages, when those are wanted.
+  if (size_class == classes_.heads()) return;
+  if (PageComingFor(size_class)) return;
+  if (Poor(size_class) && FreeUpPage(size_class)) return;
+  EvictFrom(size_class, supply.target - ready);
+}
+
+// ---------------------------------------------------------------------------------------------------------- invariants
+
+void Partition::CheckInvariants() const {
+  arena_.CheckInvariants();
+  pins_.CheckInvariants();
+
+  struct Walk {
+    const Partition* partition;
+    uint64_t entries = 0;
+  } walk{this};
+  index_.CheckInvariants(
+      [](void* context, Ref ref) {
+        Walk& w = *static_cast<Walk*>(context);
+        const Item* item = w.partition->arena_.items().At(ref);
+        CHECK(item->state() == ChunkState::kLive);
+        CHECK(w.partition->index_.Find(HashOf(item), item->key()) == item);
+        ++w.entries;
+      },
+      &walk);
+  CHECK_EQ(walk.entries, counters_.items.Get());
+
+  uint64_t expiring = 0, live = 0, live_bytes = 0, unlinked = 0, pinned = 0, pieces = 0, pieces_of_items = 0;
+  uint64_t item_pages = 0, limbo_pages = 0, pages_of_items = 0;
+  std::array<Supply, SizeClasses::kClassesMax> supply{};
+  std::array<uint64_t, SizeClasses::kClassesMax> items{};
+  for (PageId id = 1; id <= arena_.pages_total(); ++id) {
+    const Page& page = arena_.page(id);
+    if (page.use == PageUse::kItem) {
+      ++item_pages;
+      CHECK(arena_.items().At(page.item)->chained());
+    }
+    if (page.use != PageUse::kClass && page.use != PageUse::kDraining) continue;
+    for (uint32_t i = 0; i < page.cut; ++i) {
+      const Item* const item = arena_.ChunkAt(id, i);
+      const ChunkState state = item->state();
+      if (state == ChunkState::kFree) continue;
+      CHECK_EQ(item->size_class(), page.size_class);
+      if (state == ChunkState::kPiece) {
+        ++pieces;
+        CHECK(arena_.items().At(item->head())->chained());
+        continue;
+      }
+      if (item->chained()) {
+        const ChainRecord& chain = ValueSpace::Chain(item);
+        pieces_of_items += chain.pieces - chain.pages;
+        pages_of_items += chain.pages;
+      }
+      CHECK_EQ(item->pinned(), pins_.CountOf(arena_.items().Of(item)) != 0);
+      pinned += item->pinned();
+      if (state == ChunkState::kReserved || item->pinned()) CHECK(page.held > 0);
+      if (state == ChunkState::kUnlinked) {
+        ++unlinked;
+        ++supply[item->size_class()].limbo;
+        limbo_pages += WholePages(item);
+      }
+      if (state == ChunkState::kOrphan) CHECK(item->pinned());
+      if (state != ChunkState::kLive) continue;
+      ++live;
+      live_bytes += BytesOf(item);
+      expiring += item->exptime() != kNeverExpires;
+      ++items[item->size_class()];
+      supply[item->size_class()].pinned += item->pinned();
+      CHECK(item->cas() != 0 && item->cas() <= cas_);
+    }
+  }
+  CHECK_EQ(live, counters_.items.Get());
+  CHECK_EQ(live_bytes, counters_.item_bytes.Get());
+  CHECK_EQ(expiring, expiring_);
+  CHECK_EQ(unlinked, limbo_.size());
+  CHECK_EQ(pinned, pins_.size());
+  CHECK_EQ(pieces, pieces_of_items);
+  CHECK_EQ(item_pages, item_pages_);
+  CHECK_EQ(item_pages, pages_of_items);
+  CHECK_EQ(limbo_pages, limbo_pages_);
+  for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
+    CHECK_EQ(items[c], class_counters_[c].items.Get());
+    CHECK_EQ(supply[c].limbo, supply_[c].limbo);
+    CHECK_EQ(supply[c].pinned, supply_[c].pinned);
+  }
+}
+
+}  // namespace torc::slab

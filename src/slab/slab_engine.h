@@ -1,0 +1,132 @@
+// The default storage engine: all items in memory, in size classes.
+//
+//   SlabEngine          the verbs: what a set, an append, an incr mean (slab_engine.cc), statistics (statistics.cc)
+//     Partition * n     one per shard: room, the life of items
+//       Index           hash -> item, read by all shards                  index.h
+//       Arena           pages, chunks, free lists                         arena.h, size_classes.h
+//       Limbo           unlinked, but perhaps still being read            limbo.h
+//       Pins            unlinked or not, still being sent                 pins.h
+//       NextVictim      who goes                                          eviction.h
+//       ExpiryCrawler   who is dead already                               expiry.h
+//     Item, ValueSpace  the bytes                                         item.h, value.h
+//
+// Any shard reads any partition directly; only the owner writes it. The memory of all partitions is one mapping, at equal
+// distances, so that an item's address tells its partition.
+//
+// Owner: main. Affinity, lifetime: as engine::Engine. Invariant: each partition's.
+#ifndef TORC_SRC_SLAB_SLAB_ENGINE_H_
+#define TORC_SRC_SLAB_SLAB_ENGINE_H_
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "src/base/types.h"
+#include "src/engine/engine.h"
+#include "src/slab/partition.h"
+#include "src/slab/size_classes.h"
+
+namespace torc::slab {
+
+class SlabEngine final : public engine::Engine {
+ public:
+  // Reserves address space and the first index tables; touches the arena's memory only if told to preallocate.
+  // Dies with a message if the address space cannot be had.
+  explicit SlabEngine(const engine::EngineOptions& options);
+  ~SlabEngine() override;
+
+  std::string_view name() const override { return "slab"; }
+  bool reads_are_shared() const override { return true; }
+  // memcached's limit, to the byte.
+  uint64_t ValueSizeMax(size_t key_size, uint32_t client_flags) const override;
+
+  void BeginTurn(ShardId self, RelativeSeconds now) override;
+  void EndTurn(ShardId self) override;
+  [[nodiscard]] size_t Execute(ShardId self, std::span<engine::Op> ops) override;
+
+  [[nodiscard]] ReserveResult Reserve(ShardId self, const engine::Op& op,
+                                      engine::Reservation* out) override;
+  std::span<char> Window(const engine::Reservation& reservation, size_t offset) const override;
+  void Abandon(ShardId self, engine::Reservation reservation) override;
+
+  std::span<const char> Piece(const void* item, size_t offset) const override;
+  [[nodiscard]] bool Pin(ShardId self, const void* item) override;
+  void Unpin(ShardId self, const void* item) override;
+
+  void Flush(ShardId self, RelativeSeconds when) override;
+  bool Background(ShardId self) override;
+
+  engine::EngineTotals Totals() const override;
+  void Statistics(engine::StatGroup group, engine::StatSink& sink) const override;
+  void ResetCounters(ShardId self) override;
+
+  void CheckInvariants(ShardId self) const override;
+
+ private:
+  using Op = engine::Op;
+
+  // What a shard counts of reads, its own and foreign, on lines that no other shard writes.
+  struct alignas(kCacheLineBytes) Reader {
+    std::atomic<RelativeSeconds> now = kClockStart;  // written by its shard, read for statistics
+    std::array<Counter, SizeClasses::kClassesMax> get_hits;
+  };
+
+  // A live item found by its owner, or why there is none.
+  struct Found {
+    Item* item = nullptr;
+    Index::Slot* slot = nullptr;
+    engine::Miss miss = engine::Miss::kAbsent;
+  };
+
+  RelativeSeconds NowOf(ShardId shard) const {
+    return readers_[shard].now.load(std::memory_order_relaxed);
+  }
+  ShardId OwnerOf(uint64_t hash) const { return engine::OwnerOf(hash, options_.shards); }
+  const Partition& PartitionOf(const void* item) const;
+  Partition& own(ShardId self) { return *partitions_[self]; }
+
+  // Prefetching, in two steps: the bucket, then the item.
+  void PrefetchBuckets(std::span<const Op> ops) const;
+  void PrefetchItems(std::span<const Op> ops) const;
+
+  // One operation. False: it waits for memory.
+  bool ExecuteOne(ShardId self, Op& op);
+  void Get(ShardId self, Op& op);
+  void FillHit(ShardId self, const Partition& partition, Item* item, Op& op);
+
+  // The owner's verbs.
+  Found Find(Partition& p, const Op& op);
+  bool Touch(ShardId self, Op& op);
+  bool Store(Partition& p, Op& op);
+  bool Concatenate(Partition& p, Op& op);
+  bool Count(Partition& p, Op& op);
+  bool Delete(Partition& p, Op& op);
+  // The item for a store's value: the reservation's, or a new one with key and value in it. Null: `*room` says why.
+  Item* ItemOf(Partition& p, const Op& op, Room* room);
+  // Publishes `item`, made by ItemOf, in place of what was found. False: it waits for memory.
+  bool PublishStore(Partition& p, Op& op, Item* item, const Found& found);
+  // Ends an operation that stores nothing: its reservation is given back.
+  void End(Partition& p, Op& op, engine::Result result);
+  // A store that cannot be: counts it and, for a set, removes the present item.
+  void Refuse(Partition& p, const Op& op, engine::Result why);
+
+  // Statistics of class `c` over all partitions.
+  uint64_t Sum(Counter ClassCounters::*counter, uint32_t c) const;
+  void ItemStatistics(engine::StatSink& sink) const;
+  void SlabStatistics(engine::StatSink& sink) const;
+
+  engine::EngineOptions options_;
+  char* memory_ = nullptr;
+  size_t memory_bytes_ = 0;
+  size_t stride_ = 0;  // from one partition's memory to the next
+  std::unique_ptr<SizeClasses> classes_;
+  std::vector<std::unique_ptr<Partition>> partitions_;
+  std::unique_ptr<Reader[]> readers_;
+};
+
+}  // namespace torc::slab
+
+#endif  // TORC_SRC_SLAB_SLAB_ENGINE_H_

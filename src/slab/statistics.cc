@@ -1,0 +1,177 @@
+// The slab engine's statistics: sums over partitions, in the shapes of memcached's `stats`, `stats items`, `stats slabs`.
+// Class ids are ours plus 1, as memcached's begin at 1; chained items count in the last one.
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <utility>
+
+#include "src/slab/slab_engine.h"
+
+namespace torc::slab {
+namespace {
+
+// Puts "PREFIX:name" and the like without allocating.
+class PrefixedSink {
+ public:
+  PrefixedSink(engine::StatSink& sink, std::string_view prefix, uint32_t id) : sink_(sink) {
+    char* end = name_ + prefix.copy(name_, kPrefixMax - kIdMax - 1);
+    end = std::to_chars(end, end + kIdMax, id).ptr;
+    *end++ = ':';
+    size_ = static_cast<size_t>(end - name_);
+  }
+  void Put(std::string_view name, uint64_t value) {
+    const size_t copied = name.copy(name_ + size_, sizeof(name_) - size_);
+    sink_.Put(std::string_view(name_, size_ + copied), value);
+  }
+
+ private:
+  static constexpr size_t kIdMax = 10;
+  static constexpr size_t kPrefixMax = 24;
+  engine::StatSink& sink_;
+  char name_[kPrefixMax + 40];
+  size_t size_;
+};
+
+}  // namespace
+
+void SlabEngine::ResetCounters(ShardId self) {
+  own(self).ResetCounters();
+  for (Counter& hits : readers_[self].get_hits) hits.Set(0);
+}
+
+uint64_t SlabEngine::Sum(Counter ClassCounters::*counter, uint32_t c) const {
+  uint64_t sum = 0;
+  for (const auto& partition : partitions_) {
+    sum += (std::as_const(*partition).class_counters(c).*counter).Get();
+  }
+  return sum;
+}
+
+engine::EngineTotals SlabEngine::Totals() const {
+  engine::EngineTotals totals;
+  uint64_t slots = 0;
+  for (const auto& owned : partitions_) {
+    const Partition& partition = *owned;
+    const PartitionCounters& counters = partition.counters();
+    totals.items += counters.items.Get();
+    totals.item_bytes += counters.item_bytes.Get();
+    totals.items_stored += counters.items_stored.Get();
+    totals.store_too_large += counters.store_too_large.Get();
+    totals.store_no_memory += counters.store_no_memory.Get();
+    totals.pages_moved += counters.pages_moved.Get();
+    totals.index_bytes += partition.index().bytes();
+    slots += partition.index().slots();
+    totals.index_growing |= partition.index().growing();
+    totals.pages_total += partition.arena().pages_used().Get();
+    totals.pages_free += partition.arena().pages_total() - partition.arena().pages_used().Get();
+  }
+  for (uint32_t c = 0; c < classes_->count_with_heads(); ++c) {
+    totals.evictions += Sum(&ClassCounters::evicted, c);
+    totals.evicted_unfetched += Sum(&ClassCounters::evicted_unfetched, c);
+    totals.evicted_active += Sum(&ClassCounters::evicted_active, c);
+    totals.reclaimed += Sum(&ClassCounters::reclaimed, c);
+    totals.expired_unfetched += Sum(&ClassCounters::expired_unfetched, c);
+  }
+  totals.index_power = static_cast<uint64_t>(std::bit_width(slots - 1));
+  totals.page_size_bytes = classes_->page_size();
+  totals.memory_limit_bytes = options_.memory_limit_bytes;
+  return totals;
+}
+
+void SlabEngine::Statistics(engine::StatGroup group, engine::StatSink& sink) const {
+  switch (group) {
+    case engine::StatGroup::kItems:
+      return ItemStatistics(sink);
+    case engine::StatGroup::kSlabs:
+      return SlabStatistics(sink);
+    case engine::StatGroup::kSizes:
+      return sink.Put("sizes_status", std::string_view("disabled"));
+  }
+}
+
+void SlabEngine::ItemStatistics(engine::StatSink& sink) const {
+  for (uint32_t c = 0; c < classes_->count_with_heads(); ++c) {
+    const uint64_t items = Sum(&ClassCounters::items, c);
+    if (items == 0) continue;
+    uint64_t age = 0, evicted_time = 0;
+    for (ShardId shard = 0; shard < partitions_.size(); ++shard) {
+      const ClassCounters& counters = std::as_const(*partitions_[shard]).class_counters(c);
+      evicted_time = std::max(evicted_time, counters.evicted_time.Get());
+      if (counters.items.Get() == 0) continue;
+      const uint64_t now = NowOf(shard);
+      age = std::max(age, now - std::min(now, counters.oldest_access.Get()));
+    }
+    // There is one queue a class, the clock's: memcached's segments are all in the cold one.
+    PrefixedSink out(sink, "items:", c + 1);
+    out.Put("number", items);
+    out.Put("number_hot", 0);
+    out.Put("number_warm", 0);
+    out.Put("number_cold", items);
+    out.Put("age_hot", 0);
+    out.Put("age_warm", 0);
+    out.Put("age", age);
+    out.Put("mem_requested", Sum(&ClassCounters::bytes, c));
+    out.Put("evicted", Sum(&ClassCounters::evicted, c));
+    out.Put("evicted_nonzero", Sum(&ClassCounters::evicted_nonzero, c));
+    out.Put("evicted_time", evicted_time);
+    out.Put("outofmemory", Sum(&ClassCounters::out_of_memory, c));
+    out.Put("tailrepairs", 0);
+    out.Put("reclaimed", Sum(&ClassCounters::reclaimed, c));
+    out.Put("expired_unfetched", Sum(&ClassCounters::expired_unfetched, c));
+    out.Put("evicted_unfetched", Sum(&ClassCounters::evicted_unfetched, c));
+    out.Put("evicted_active", Sum(&ClassCounters::evicted_active, c));
+    out.Put("crawler_reclaimed", Sum(&ClassCounters::crawler_reclaimed, c));
+    out.Put("crawler_items_checked", Sum(&ClassCounters::crawler_checked, c));
+    out.Put("lrutail_reflocked", 0);
+    out.Put("moves_to_cold", 0);
+    out.Put("moves_to_warm", 0);
+    out.Put("moves_within_lru", 0);
+    out.Put("direct_reclaims", 0);
+    uint64_t hits = 0;
+    for (ShardId shard = 0; shard < partitions_.size(); ++shard) {
+      hits += readers_[shard].get_hits[c].Get();
+    }
+    out.Put("hits_to_hot", 0);
+    out.Put("hits_to_warm", 0);
+    out.Put("hits_to_cold", hits);
+    out.Put("hits_to_temp", 0);
+  }
+}
+
+void SlabEngine::SlabStatistics(engine::StatSink& sink) const {
+  uint64_t active = 0;
+  for (uint32_t c = 0; c < classes_->count_with_heads(); ++c) {
+    uint64_t pages = 0, used = 0, hits = 0;
+    for (ShardId shard = 0; shard < partitions_.size(); ++shard) {
+      const PageClass& page_class = std::as_const(*partitions_[shard]).arena().page_class(c);
+      pages += page_class.pages.Get();
+      used += page_class.chunks_used.Get();
+      hits += readers_[shard].get_hits[c].Get();
+    }
+    if (pages == 0) continue;
+    ++active;
+    const uint64_t chunks = pages * classes_->chunks_per_page(c);
+    PrefixedSink out(sink, "", c + 1);
+    out.Put("chunk_size", classes_->chunk_size(c));
+    out.Put("chunks_per_page", classes_->chunks_per_page(c));
+    out.Put("total_pages", pages);
+    out.Put("total_chunks", chunks);
+    out.Put("used_chunks", std::min(used, chunks));
+    out.Put("free_chunks", chunks - std::min(used, chunks));
+    out.Put("free_chunks_end", 0);
+    out.Put("get_hits", hits);
+    out.Put("cmd_set", Sum(&ClassCounters::sets, c));
+    out.Put("delete_hits", Sum(&ClassCounters::delete_hits, c));
+    out.Put("incr_hits", Sum(&ClassCounters::increment_hits, c));
+    out.Put("decr_hits", Sum(&ClassCounters::decrement_hits, c));
+    out.Put("cas_hits", Sum(&ClassCounters::cas_hits, c));
+    out.Put("cas_badval", Sum(&ClassCounters::cas_badval, c));
+    out.Put("touch_hits", Sum(&ClassCounters::touch_hits, c));
+  }
+  sink.Put("active_slabs", active);
+  const engine::EngineTotals totals = Totals();
+  sink.Put("total_malloced", totals.pages_total * totals.page_size_bytes);
+}
+
+}  // namespace torc::slab
