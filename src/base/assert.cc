@@ -1,8 +1,9 @@
 #include "src/base/assert.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
-#include <unistd.h>
 
 namespace torc {
 namespace {
@@ -21,17 +22,17 @@ int Bounded(int size, int capacity) { return size < capacity ? size : capacity -
 
 void CheckFailed(const char* text, const char* file, int line) {
   char buffer[512];
-  const int size = std::snprintf(buffer, sizeof(buffer), "torc: check failed: %s at %s:%d\n", text,
-                                 file, line);
+  const int size =
+      std::snprintf(buffer, sizeof(buffer), "torc: check failed: %s at %s:%d\n", text, file, line);
   PrintAndAbort(buffer, Bounded(size, sizeof(buffer)));
 }
 
 void CheckFailed(const char* text, unsigned long long a, unsigned long long b, const char* file,
                  int line) {
   char buffer[512];
-  const int size = std::snprintf(buffer, sizeof(buffer),
-                                 "torc: check failed: %s (%llu, %llu) at %s:%d\n", text, a, b, file,
-                                 line);
+  const int size =
+      std::snprintf(buffer, sizeof(buffer), "torc: check failed: %s (%llu, %llu) at %s:%d\n", text,
+                    a, b, file, line);
   PrintAndAbort(buffer, Bounded(size, sizeof(buffer)));
 }
 

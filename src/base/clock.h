@@ -1,9 +1,10 @@
 // The time, passed in so that tests and the simulation can move it.
 //
-// Two readings: nanoseconds since an arbitrary start (never goes back, for deadlines and ages) and whole seconds of
-// the wall clock (for memcached's absolute expiry times).
+// Two readings: nanoseconds since an arbitrary start (never goes back, for deadlines and ages) and
+// whole seconds of the wall clock (for memcached's absolute expiry times).
 //
-// Owner: main, or the test. Affinity: any. Lifetime: outlives all shards. Invariant: NowNs never decreases.
+// Owner: main, or the test. Affinity: any. Lifetime: outlives all shards. Invariant: NowNs never
+// decreases.
 #ifndef TORC_SRC_BASE_CLOCK_H_
 #define TORC_SRC_BASE_CLOCK_H_
 
@@ -27,7 +28,8 @@ class SystemClock final : public Clock {
   int64_t WallSeconds() const override;
 };
 
-// A clock that stands still until it is moved. Not synchronised: for single-threaded tests and the simulation.
+// A clock that stands still until it is moved. Not synchronised: for single-threaded tests and the
+// simulation.
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(int64_t wall_seconds = 1'700'000'000) : wall_seconds_(wall_seconds) {}
@@ -41,8 +43,9 @@ class ManualClock final : public Clock {
   int64_t wall_seconds_;
 };
 
-// Seconds since the server started, as items keep them: 32 bits, and never 0 or 1, so that 0 can say "never expires"
-// and 1 "expired long ago". Counted as memcached counts them, so that absolute times convert the same way.
+// Seconds since the server started, as items keep them: 32 bits, and never 0 or 1, so that 0 can
+// say "never expires" and 1 "expired long ago". Counted as memcached counts them, so that absolute
+// times convert the same way.
 using RelativeSeconds = uint32_t;
 inline constexpr RelativeSeconds kNeverExpires = 0;
 inline constexpr RelativeSeconds kAlwaysExpired = 1;
@@ -58,8 +61,8 @@ class Epoch {
   RelativeSeconds Now(int64_t now_ns) const {
     return static_cast<RelativeSeconds>((now_ns - start_ns_) / 1'000'000'000) + kClockStart;
   }
-  // A client's exptime (protocol.txt, "Expiration times"): 0 never, negative at once, up to 30 days relative to
-  // `now`, above that a Unix time.
+  // A client's exptime (protocol.txt, "Expiration times"): 0 never, negative at once, up to 30 days
+  // relative to `now`, above that a Unix time.
   RelativeSeconds FromClient(int64_t exptime, RelativeSeconds now) const;
   // The Unix time of `t`.
   int64_t ToWall(RelativeSeconds t) const { return start_wall_ + t; }

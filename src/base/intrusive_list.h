@@ -1,9 +1,11 @@
-// A list whose links live in its elements: adding and removing allocate nothing and cost a few stores.
+// A list whose links live in its elements: adding and removing allocate nothing and cost a few
+// stores.
 //
-//   list: [first, last]     element: derives from ListLink<Tag>; one Tag for each list it can be in at the same time
+//   list: [first, last]     element: derives from ListLink<Tag>; one Tag for each list it can be in
+//   at the same time
 //
-// Owner: the list owns nothing. Affinity: shard. Lifetime: an element leaves the list before it dies.
-// Invariant: an element is in at most one list for each Tag; linked() says whether it is.
+// Owner: the list owns nothing. Affinity: shard. Lifetime: an element leaves the list before it
+// dies. Invariant: an element is in at most one list for each Tag; linked() says whether it is.
 #ifndef TORC_SRC_BASE_INTRUSIVE_LIST_H_
 #define TORC_SRC_BASE_INTRUSIVE_LIST_H_
 

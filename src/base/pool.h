@@ -1,12 +1,15 @@
-// A pool of equal objects, for the request path: memory comes from the kernel in slabs and is handed out again and again;
-// the general heap is not touched.
+// A pool of equal objects, for the request path: memory comes from the kernel in slabs and is
+// handed out again and again; the general heap is not touched.
 //
-//   slab (mmap) [object][object][object]...   slab [object]...        free list: object -> object -> null (last in, first out)
+//   slab (mmap) [object][object][object]...   slab [object]...        free list: object -> object
+//   -> null (last in, first out)
 //
-// Last in, first out keeps the objects in use few and warm. Slabs are never given back: a pool's size is the most that was
-// ever in use at once, and `capacity` bounds it. Under AddressSanitizer free objects are poisoned.
+// Last in, first out keeps the objects in use few and warm. Slabs are never given back: a pool's
+// size is the most that was ever in use at once, and `capacity` bounds it. Under AddressSanitizer
+// free objects are poisoned.
 //
-// Owner: one shard. Affinity: shard. Lifetime: outlives its objects. Invariant: used() + free = made, made <= capacity.
+// Owner: one shard. Affinity: shard. Lifetime: outlives its objects. Invariant: used() + free =
+// made, made <= capacity.
 #ifndef TORC_SRC_BASE_POOL_H_
 #define TORC_SRC_BASE_POOL_H_
 
@@ -60,7 +63,8 @@ class Pool {
   // A new T(args...), or null where the capacity is reached or the kernel refuses memory.
   template <typename... Args>
   [[nodiscard]] T* New(Args&&... args) {
-    if (free_ == nullptr && !Grow()) [[unlikely]] return nullptr;
+    if (free_ == nullptr && !Grow()) [[unlikely]]
+      return nullptr;
     Free* const memory = free_;
     Unpoison(memory);
     free_ = memory->next;
@@ -99,13 +103,13 @@ class Pool {
     const size_t count = made_ + slab_objects_ <= capacity_ ? slab_objects_ : capacity_ - made_;
     if (count == 0) return false;
     const size_t size_bytes = count * kStride;
-    void* const memory = mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* const memory =
+        mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return false;
     slabs_ = new Slab{slabs_, memory, size_bytes};
-    // Linked from the back, so that the first objects are handed out first and the pages behind stay untouched... until
-    // the links are written: a link per object, which for objects of a page or more touches every page. Objects that large
-    // are few.
+    // Linked from the back, so that the first objects are handed out first and the pages behind
+    // stay untouched... until the links are written: a link per object, which for objects of a page
+    // or more touches every page. Objects that large are few.
     for (size_t i = count; i-- > 0;) {
       Free* const object = new (static_cast<char*>(memory) + i * kStride) Free{free_};
       free_ = object;

@@ -13,13 +13,15 @@ namespace torc {
 // Which shard: 0 up to the number of shards.
 using ShardId = uint32_t;
 
-// The most shards one process runs: memcached allows more threads, no machine that we know of has more cores.
+// The most shards one process runs: memcached allows more threads, no machine that we know of has
+// more cores.
 inline constexpr uint32_t kShardsMax = 128;
 
 inline constexpr size_t kCacheLineBytes = 64;
 
-// A counter with one writer and any number of readers. Writing costs a plain add: no locked instruction. Relaxed,
-// because a reader of statistics needs each figure to be one that was true, not all of them to be of one instant.
+// A counter with one writer and any number of readers. Writing costs a plain add: no locked
+// instruction. Relaxed, because a reader of statistics needs each figure to be one that was true,
+// not all of them to be of one instant.
 class Counter {
  public:
   void Add(uint64_t n) {

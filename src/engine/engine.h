@@ -1,5 +1,5 @@
-// The storage engine's interface: a batch of operations in, their results out. The front end knows storage as nothing
-// else, and pays one virtual call per batch.
+// The storage engine's interface: a batch of operations in, their results out. The front end knows
+// storage as nothing else, and pays one virtual call per batch.
 //
 //   front end, one turn of shard s              engine
 //     BeginTurn(s, now)                       -> memory whose readers are gone becomes free
@@ -7,15 +7,17 @@
 //     EndTurn(s)                              -> views of this turn are over
 //     Background(s)                           -> a bounded slice of housekeeping
 //
-// Keys belong to shards by hash (OwnerOf). A shard executes any operation on keys that it owns; on the keys of others only
-// kGet, and only if reads_are_shared(); everything else reaches the owner by message (src/shard/mailbox.h).
+// Keys belong to shards by hash (OwnerOf). A shard executes any operation on keys that it owns; on
+// the keys of others only kGet, and only if reads_are_shared(); everything else reaches the owner
+// by message (src/shard/mailbox.h).
 //
-// A value that has not arrived whole is received into a Reservation: memory of the owner's partition that no reader sees until
-// an Execute with that reservation publishes it. The shard of the connection fills it (Window), even if it is not the owner:
-// reservation and publication travel through mailboxes, which order the bytes.
+// A value that has not arrived whole is received into a Reservation: memory of the owner's
+// partition that no reader sees until an Execute with that reservation publishes it. The shard of
+// the connection fills it (Window), even if it is not the owner: reservation and publication travel
+// through mailboxes, which order the bytes.
 //
-// Owner: main. Affinity: each call's `self` is the calling thread's shard; different shards call at the same time.
-// Lifetime: outlives all shards. Invariant: see the engine.
+// Owner: main. Affinity: each call's `self` is the calling thread's shard; different shards call at
+// the same time. Lifetime: outlives all shards. Invariant: see the engine.
 #ifndef TORC_SRC_ENGINE_ENGINE_H_
 #define TORC_SRC_ENGINE_ENGINE_H_
 
@@ -70,20 +72,22 @@ struct Reservation {
   void* item = nullptr;  // the engine's; null: none
 };
 
-// One operation. 64 bytes: a batch of 64 fits the second-level cache many times over. Input and output fields overlap where
-// no verb needs both.
+// One operation. 64 bytes: a batch of 64 fits the second-level cache many times over. Input and
+// output fields overlap where no verb needs both.
 struct alignas(64) Op {
   uint64_t hash = 0;            // in: HashKey(key)
   const char* key = nullptr;    // in: 1 to kKeySizeMax bytes, until Execute returns
-  const char* value = nullptr;  // in: the bytes to store (null with a reservation); out of kHit: the value, or null if it is not in one piece
-  void* item = nullptr;         // in: the reservation's item, if the value came in one; out of kHit: handle for Pin, Piece
-  uint64_t number = 0;          // in: delta; out of kNumber: the new value
-  uint64_t cas = 0;             // in of kCas: to compare; out of kHit, kStored, kNumber: the item's CAS unique
-  uint32_t client_flags = 0;    // in of stores; out of kHit
-  RelativeSeconds exptime = 0;  // in: as Epoch::FromClient made it
-  uint32_t value_size = 0;      // in of stores: bytes of the value; out of kHit, whole value's
-  uint8_t key_size = 0;         // in
-  Verb verb = Verb::kGet;       // in
+  const char* value = nullptr;  // in: the bytes to store (null with a reservation); out of kHit:
+                                // the value, or null if it is not in one piece
+  void* item = nullptr;  // in: the reservation's item, if the value came in one; out of kHit:
+                         // handle for Pin, Piece
+  uint64_t number = 0;   // in: delta; out of kNumber: the new value
+  uint64_t cas = 0;  // in of kCas: to compare; out of kHit, kStored, kNumber: the item's CAS unique
+  uint32_t client_flags = 0;      // in of stores; out of kHit
+  RelativeSeconds exptime = 0;    // in: as Epoch::FromClient made it
+  uint32_t value_size = 0;        // in of stores: bytes of the value; out of kHit, whole value's
+  uint8_t key_size = 0;           // in
+  Verb verb = Verb::kGet;         // in
   Result result = Result::kNone;  // out
   Miss miss = Miss::kAbsent;      // out, where the lookup found nothing
 
@@ -94,22 +98,25 @@ static_assert(sizeof(Op) == 64);
 // The most operations of one Execute.
 inline constexpr size_t kBatchMax = 512;
 
-// The 64-bit key hash on which partition, bucket and tag rest: XXH3 with a seed fixed at start. Pure.
+// The 64-bit key hash on which partition, bucket and tag rest: XXH3 with a seed fixed at start.
+// Pure.
 uint64_t HashKey(std::string_view key);
 
-// The shard that owns a hash: each owns a range of the hash's upper half, so that the lower half and the bits below the
-// range stay evenly spread within a partition.
+// The shard that owns a hash: each owns a range of the hash's upper half, so that the lower half
+// and the bits below the range stay evenly spread within a partition.
 inline ShardId OwnerOf(uint64_t hash, uint32_t shards) {
   return static_cast<ShardId>(((hash >> 32) * shards) >> 32);
 }
 
-// Tells the engine when memory that it unlinked has no readers left. Implemented by the shards' epochs.
+// Tells the engine when memory that it unlinked has no readers left. Implemented by the shards'
+// epochs.
 class Quiescence {
  public:
   virtual ~Quiescence() = default;
   // Remembers this instant for `self`; replaces the mark before it.
   virtual void Mark(ShardId self) = 0;
-  // Whether every other shard has, since the mark, passed a point at which it held no reference. With one shard: true.
+  // Whether every other shard has, since the mark, passed a point at which it held no reference.
+  // With one shard: true.
   virtual bool Elapsed(ShardId self) = 0;
 };
 
@@ -121,7 +128,7 @@ struct EngineOptions {
   bool evict = true;                                 // false: -M
   bool preallocate = false;                          // -k, -L: touch all memory at start
   bool huge_pages = false;                           // -L: ask for transparent huge pages
-  Quiescence* quiescence = nullptr;                  // outlives the engine; null only with one shard
+  Quiescence* quiescence = nullptr;  // outlives the engine; null only with one shard
 };
 
 // Receives statistics as name and value texts; both valid during the call only.
@@ -134,21 +141,21 @@ class StatSink {
 
 // Sums over all partitions, for `stats`. Counted since start, or since the last ResetCounters.
 struct EngineTotals {
-  uint64_t items = 0;               // curr_items
-  uint64_t item_bytes = 0;          // bytes: items with headers, keys and values
-  uint64_t items_stored = 0;        // total_items
+  uint64_t items = 0;         // curr_items
+  uint64_t item_bytes = 0;    // bytes: items with headers, keys and values
+  uint64_t items_stored = 0;  // total_items
   uint64_t evictions = 0;
-  uint64_t evicted_unfetched = 0;   // evicted without ever being read
-  uint64_t evicted_active = 0;      // evicted though read recently
-  uint64_t reclaimed = 0;           // stores that reused an expired item's memory
-  uint64_t expired_unfetched = 0;   // expired without ever being read
+  uint64_t evicted_unfetched = 0;  // evicted without ever being read
+  uint64_t evicted_active = 0;     // evicted though read recently
+  uint64_t reclaimed = 0;          // stores that reused an expired item's memory
+  uint64_t expired_unfetched = 0;  // expired without ever being read
   uint64_t store_too_large = 0;
   uint64_t store_no_memory = 0;
-  uint64_t index_bytes = 0;         // hash_bytes
-  uint64_t index_power = 0;         // hash_power_level: log2 of the slots, rounded up
-  bool index_growing = false;       // hash_is_expanding
-  uint64_t pages_total = 0;         // slab pages in use
-  uint64_t pages_free = 0;          // slab pages that belong to no class yet
+  uint64_t index_bytes = 0;    // hash_bytes
+  uint64_t index_power = 0;    // hash_power_level: log2 of the slots, rounded up
+  bool index_growing = false;  // hash_is_expanding
+  uint64_t pages_total = 0;    // slab pages in use
+  uint64_t pages_free = 0;     // slab pages that belong to no class yet
   uint64_t page_size_bytes = 0;
   uint64_t memory_limit_bytes = 0;  // limit_maxbytes
   uint64_t pages_moved = 0;         // slabs_moved
@@ -163,42 +170,49 @@ class Engine {
   virtual std::string_view name() const = 0;
   // Whether a shard may execute kGet on keys that it does not own.
   virtual bool reads_are_shared() const = 0;
-  // The largest value_size that a key of `key_size` bytes can have; larger ones are answered with kTooLarge.
+  // The largest value_size that a key of `key_size` bytes can have; larger ones are answered with
+  // kTooLarge.
   virtual uint64_t ValueSizeMax(size_t key_size, uint32_t client_flags) const = 0;
 
-  // Starts a turn: sets the time of the turn's operations, takes back memory whose readers are gone.
+  // Starts a turn: sets the time of the turn's operations, takes back memory whose readers are
+  // gone.
   virtual void BeginTurn(ShardId self, RelativeSeconds now) = 0;
   // Ends a turn: nobody on this shard holds a view from this turn any more.
   virtual void EndTurn(ShardId self) = 0;
 
-  // Executes `ops` in order, at most kBatchMax. Returns how many were executed: fewer only if the next one waits for memory that
-  // comes free within turns; the caller presents the rest again next turn. Views in results stay valid until EndTurn.
-  // A reservation named by an operation belongs to the engine again once the operation is executed.
-  // A store that fails with kTooLarge or kNoMemory removes the key's present item, as memcached does, so that no stale value stays.
+  // Executes `ops` in order, at most kBatchMax. Returns how many were executed: fewer only if the
+  // next one waits for memory that comes free within turns; the caller presents the rest again next
+  // turn. Views in results stay valid until EndTurn. A reservation named by an operation belongs to
+  // the engine again once the operation is executed. A store that fails with kTooLarge or kNoMemory
+  // removes the key's present item, as memcached does, so that no stale value stays.
   [[nodiscard]] virtual size_t Execute(ShardId self, std::span<Op> ops) = 0;
 
   enum class ReserveResult : uint8_t { kReserved, kLater, kTooLarge, kNoMemory };
-  // Memory for the value of a store that is to come: `op` is complete but for its value. On kLater: ask again next turn.
-  // kTooLarge and kNoMemory count, and remove the present item, as in Execute (for kSet; not for kAdd etc.).
+  // Memory for the value of a store that is to come: `op` is complete but for its value. On kLater:
+  // ask again next turn. kTooLarge and kNoMemory count, and remove the present item, as in Execute
+  // (for kSet; not for kAdd etc.).
   [[nodiscard]] virtual ReserveResult Reserve(ShardId self, const Op& op, Reservation* out) = 0;
-  // The contiguous memory of a reserved value from byte `offset` on, at least one byte for offset < value_size. May be called by
-  // the shard that holds the reservation, owner or not.
+  // The contiguous memory of a reserved value from byte `offset` on, at least one byte for offset <
+  // value_size. May be called by the shard that holds the reservation, owner or not.
   virtual std::span<char> Window(const Reservation& reservation, size_t offset) const = 0;
   // Gives a reservation back unpublished. Owner only.
   virtual void Abandon(ShardId self, Reservation reservation) = 0;
 
-  // The contiguous bytes of a value found by kHit from `offset` on, at least one byte for offset < value_size. Any shard, while the
-  // view is valid or the item pinned.
+  // The contiguous bytes of a value found by kHit from `offset` on, at least one byte for offset <
+  // value_size. Any shard, while the view is valid or the item pinned.
   virtual std::span<const char> Piece(const void* item, size_t offset) const = 0;
-  // Keeps an item's bytes past the turn. Owner only, with the item of a kHit of this turn. False: too many pins, try later.
+  // Keeps an item's bytes past the turn. Owner only, with the item of a kHit of this turn. False:
+  // too many pins, try later.
   [[nodiscard]] virtual bool Pin(ShardId self, const void* item) = 0;
   virtual void Unpin(ShardId self, const void* item) = 0;
 
-  // Invalidates every item of the owner's partition that is stored before `when` (kNeverExpires: now). Instant for readers;
-  // memory comes back over time. A later call replaces one whose time has not come.
+  // Invalidates every item of the owner's partition that is stored before `when` (kNeverExpires:
+  // now). Instant for readers; memory comes back over time. A later call replaces one whose time
+  // has not come.
   virtual void Flush(ShardId self, RelativeSeconds when) = 0;
 
-  // A bounded slice of housekeeping, a few microseconds. True: more is waiting, do not sleep on its account for long.
+  // A bounded slice of housekeeping, a few microseconds. True: more is waiting, do not sleep on its
+  // account for long.
   virtual bool Background(ShardId self) = 0;
 
   // Statistics; any thread, any time. Values are those of single writers, read relaxed.
@@ -207,7 +221,8 @@ class Engine {
   // Zeroes the counters (not the gauges) of the owner's partition, for `stats reset`.
   virtual void ResetCounters(ShardId self) = 0;
 
-  // Dies with a message if an invariant of the owner's partition is broken. O(partition); tests and simulation.
+  // Dies with a message if an invariant of the owner's partition is broken. O(partition); tests and
+  // simulation.
   virtual void CheckInvariants(ShardId self) const = 0;
 };
 

@@ -1,11 +1,15 @@
-// A batch: the operations of one turn for the engine, and beside them what to do with each result, in order.
+// A batch: the operations of one turn for the engine, and beside them what to do with each result,
+// in order.
 //
-//   operations   [get a][get b][set c]                                    64 bytes each, handed to the engine as one span
-//   entries      [op 0][op 1, END][text "ERROR"][op 2][release segment]   24 bytes each
+//   operations   [get a][get b][set c]                                    64 bytes each, handed to
+//   the engine as one span entries      [op 0][op 1, END][text "ERROR"][op 2][release segment]   24
+//   bytes each
 //
-// Entries of a connection stand in the order of its requests, which makes its replies leave in that order.
+// Entries of a connection stand in the order of its requests, which makes its replies leave in that
+// order.
 //
-// Owner: one worker. Affinity: shard. Lifetime: as the worker. Invariant: operations named by entries come in rising order, each once.
+// Owner: one worker. Affinity: shard. Lifetime: as the worker. Invariant: operations named by
+// entries come in rising order, each once.
 #ifndef TORC_SRC_SERVER_BATCH_H_
 #define TORC_SRC_SERVER_BATCH_H_
 
@@ -23,10 +27,11 @@ namespace torc::server {
 
 struct Entry {
   enum class Kind : uint8_t {
-    kOperation,       // operation `number`; `task`: its upload, or null
-    kRequest,         // operation `number`, for shard `from`; `task` is to be answered
-    kText,            // reply with `number` constant bytes at `text`
-    kTask,            // send `task` to the owner of its key; the reply, if it is told, leaves a gap for its answer
+    kOperation,  // operation `number`; `task`: its upload, or null
+    kRequest,    // operation `number`, for shard `from`; `task` is to be answered
+    kText,       // reply with `number` constant bytes at `text`
+    kTask,  // send `task` to the owner of its key; the replies have a gap for its answer, even if
+            // that is silent
     kReleaseSegment,  // nobody needs the bytes of `segment` any more
     kReleaseBlock,    // likewise `block`
   };
@@ -54,7 +59,7 @@ class Batch {
     return operations_size_ == engine::kBatchMax || entries_size_ + 4 > kBatchEntriesMax;
   }
   // Distinguishes this batch from those before and after it; never 0.
-  uint32_t serial() const { return serial_; }
+  uint64_t serial() const { return serial_; }
 
   std::span<engine::Op> operations() { return {operations_.data(), operations_size_}; }
   std::span<Entry> entries() { return {entries_.data(), entries_size_}; }
@@ -96,8 +101,8 @@ class Batch {
     AddEntry(connection, Entry::Kind::kReleaseBlock).block = block;
   }
 
-  // Removes the first `entries` entries and `operations` operations, which are done; the rest stays as the beginning of the next
-  // batch.
+  // Removes the first `entries` entries and `operations` operations, which are done; the rest stays
+  // as the beginning of the next batch.
   void RemoveDone(uint32_t entries, uint32_t operations) {
     entries_size_ -= entries;
     operations_size_ -= operations;
@@ -108,7 +113,7 @@ class Batch {
         if (entry.kind <= Entry::Kind::kRequest) entry.number -= operations;
       }
     }
-    if (entries_size_ == 0 && ++serial_ == 0) serial_ = 1;
+    if (entries_size_ == 0) ++serial_;
   }
 
  private:
@@ -126,7 +131,7 @@ class Batch {
   std::array<Entry, kBatchEntriesMax> entries_;
   uint32_t operations_size_ = 0;
   uint32_t entries_size_ = 0;
-  uint32_t serial_ = 1;
+  uint64_t serial_ = 1;
 };
 
 }  // namespace torc::server

@@ -1,13 +1,14 @@
-// The memory of connections in motion: blocks of bytes, the links that chain them, and the pools they come from. An idle
-// connection holds none of it.
+// The memory of connections in motion: blocks of bytes, the links that chain them, and the pools
+// they come from. An idle connection holds none of it.
 //
-//   Block      [refs | used | bytes ........]   replies are appended; several OutNodes may show parts of one block
-//   OutNode    one stretch of a connection's output: part of a block, constant bytes, a pinned value, or a gap that another
+//   Block      [refs | used | bytes ........]   replies are appended; several OutNodes may show
+//   parts of one block OutNode    one stretch of a connection's output: part of a block, constant
+//   bytes, a pinned value, or a gap that another
 //              shard will fill
 //   InSegment  received bytes: in a provided buffer of the ring, or in a block they were moved to
 //
-// Owner: one worker. Affinity: shard. Lifetime: as the worker. Invariant: a block's refs count the nodes, segments and
-// pointers that show it.
+// Owner: one worker. Affinity: shard. Lifetime: as the worker. Invariant: a block's refs count the
+// nodes, segments and pointers that show it.
 #ifndef TORC_SRC_SERVER_BUFFERS_H_
 #define TORC_SRC_SERVER_BUFFERS_H_
 
@@ -53,8 +54,9 @@ struct InSegment {
   InSegment* next = nullptr;
   const char* data = nullptr;  // what is not parsed yet
   uint32_t size = 0;
-  uint32_t refs = 1;      // the connection's queue, and whoever uses the bytes
-  Block* block = nullptr;  // where the bytes lie if not in a provided buffer
+  uint32_t refs = 1;  // the connection's queue, and whoever uses the bytes
+  // Where the bytes lie: in one of these, or nowhere once there are none.
+  Block* block = nullptr;
   ring::BufferId buffer = ring::kNoBuffer;
 };
 
@@ -85,13 +87,12 @@ class Buffers {
     if (--segment->refs != 0) return;
     if (segment->block != nullptr) {
       Release(segment->block);
-    } else {
-      ring_.ReturnBuffer(segment->buffer);
-      --buffers_held_;
+    } else if (segment->buffer != ring::kNoBuffer) {
+      BufferMoved(segment->buffer);
     }
     segments_.Delete(segment);
   }
-  // Counts a provided buffer that a segment has taken over.
+  // A segment has taken over a provided buffer; its bytes have moved elsewhere, or are not needed.
   void BufferHeld() { ++buffers_held_; }
   void BufferMoved(ring::BufferId buffer) {
     ring_.ReturnBuffer(buffer);

@@ -1,19 +1,22 @@
-// A connection: what is known of a client between turns. An idle one is this struct and nothing else.
+// A connection: what is known of a client between turns. An idle one is this struct and nothing
+// else.
 //
 //   received --> segments --> parse (by state) --> batch --> output --> send
 //
-//   state    kCommand    at the start of a line or inside one (`carry` holds the part that came before)
-//            kHeld       a whole line (`held`) waits for room: in the batch, in a mailbox, or for earlier answers
-//            kKeys       inside a get's list of keys (`held` is the rest)
+//   state    kCommand    at the start of a line or inside one (`carry` holds the part that came
+//   before)
+//            kHeld       a whole line (`held`) waits for room: in the batch, in a mailbox, or for
+//            earlier answers kKeys       inside a get's list of keys (`held` is the rest)
 //            kReserving  waiting for the memory of a value that did not arrive whole (`upload`)
 //            kUpload     inside such a value
-//            kSwallow    inside the value of a refused command (`swallow` bytes remain), then `reply`
-//            kSkipLine   inside a line that is already answered for: up to its end, then `reply`
-//            kBroadcast  a command over all shards is under way, then `reply`
-//            kClosing    no more commands are read: quit, end of stream, or failure
+//            kSwallow    inside the value of a refused command (`swallow` bytes remain), then
+//            `reply` kSkipLine   inside a line that is already answered for: up to its end, then
+//            `reply` kBroadcast  a command over all shards is under way, then `reply` kClosing no
+//            more commands are read: quit, end of stream, or failure
 //
-// Owner: its worker. Affinity: shard. Lifetime: from accept until its socket is closed and no completion, task or batch
-// names it. Invariant: at most one receive and one send under way; in_bytes is the sum of the segments' sizes.
+// Owner: its worker. Affinity: shard. Lifetime: from accept until its socket is closed and no
+// completion, task or batch names it. Invariant: at most one receive and one send under way;
+// in_count is the number of segments.
 #ifndef TORC_SRC_SERVER_CONNECTION_H_
 #define TORC_SRC_SERVER_CONNECTION_H_
 
@@ -41,23 +44,25 @@ enum class ConnectionState : uint8_t {
   kClosing,
 };
 
-struct AllTag;    // every connection of the worker
-struct ReadyTag;  // has input to parse, or a state to go on with
-struct DirtyTag;  // has output to send, or is to be closed
+struct AllTag;      // every connection of the worker
+struct ReadyTag;    // has input to parse, or a state to go on with
+struct DirtyTag;    // has output to send, or is to be closed
 struct StarvedTag;  // its receive ended for lack of buffers
+struct HoldingTag;  // could not read all that it received this turn
 
 struct alignas(64) Connection : ListLink<AllTag>,
                                 ListLink<ReadyTag>,
                                 ListLink<DirtyTag>,
-                                ListLink<StarvedTag> {
+                                ListLink<StarvedTag>,
+                                ListLink<HoldingTag> {
   // Input.
   InSegment* in_head = nullptr;
   InSegment* in_tail = nullptr;
-  Block* carry = nullptr;        // the part of a line that came in earlier segments
-  std::string_view held;         // kHeld, kKeys: in the first segment, or in the carry
-  Task* upload = nullptr;        // kReserving, kUpload
+  Block* carry = nullptr;  // the part of a line that came in earlier segments
+  std::string_view held;   // kHeld, kKeys: in the first segment, or in the carry
+  Task* upload = nullptr;  // kReserving, kUpload
   uint64_t swallow = 0;
-  std::string_view reply;        // kSwallow, kSkipLine, kBroadcast: what to answer at its end; a constant
+  std::string_view reply;  // kSwallow, kSkipLine, kBroadcast: what to answer at its end; a constant
 
   // Output.
   Output out;
@@ -66,35 +71,33 @@ struct alignas(64) Connection : ListLink<AllTag>,
   std::bitset<kShardsMax> pending_shards;  // those with operations under way, or some that just had
   uint32_t pending = 0;
 
-  uint32_t batch = 0;            // the serial number of the last batch that has entries of this connection
-  uint32_t in_count = 0;         // segments
-  RelativeSeconds keys_exptime = 0;      // kKeys of gat, gats; kBroadcast of flush_all
+  uint64_t batch = 0;     // the serial number of the last batch that has entries of this connection
+  uint32_t in_count = 0;  // segments
+  uint32_t turn = 0;      // the last turn in which it was read, and what it has had of it
+  uint32_t turn_commands = 0;
+  uint32_t turn_operations = 0;
+  RelativeSeconds sent_at = 0;       // when its client last took something, or was last sent to
+  RelativeSeconds keys_exptime = 0;  // kKeys of gat, gats; kBroadcast of flush_all
   ring::Socket socket;
-  uint32_t broadcast_next = 0;           // kBroadcast: the next shard to tell
+  uint32_t broadcast_next = 0;  // kBroadcast: the next shard to tell
   MessageKind broadcast_kind = MessageKind::kFlush;
   proto::Command keys_command = proto::Command::kGet;
   ConnectionState state = ConnectionState::kCommand;
-  bool long_line = false;        // a get's line is being read in parts; its keys so far are answered
-  bool receiving = false;        // a receive is armed
-  bool stop_receive = false;     // and was asked to end
-  bool read_closed = false;      // the stream has ended
+  bool long_line = false;     // a get's line is being read in parts; its keys so far are answered
+  bool receiving = false;     // a receive is armed
+  bool stop_receive = false;  // and was asked to end
+  bool read_closed = false;   // the stream has ended
   bool sending = false;
-  bool broken = false;           // nothing more can be sent
-  bool closing_socket = false;   // Close is under way
-  bool unix_socket = false;
-
-  uint32_t in_bytes() const {
-    uint32_t bytes = 0;
-    for (const InSegment* s = in_head; s != nullptr; s = s->next) bytes += s->size;
-    return bytes;
-  }
+  bool broken = false;          // nothing more can be sent
+  bool closing_socket = false;  // Close is under way
 };
-// An idle connection's memory, DESIGN: at most 300 bytes with what the kernel keeps of it aside.
-static_assert(sizeof(Connection) <= 320);
+// An idle connection costs this and what the kernel keeps of it.
+static_assert(sizeof(Connection) <= 384);
 
 using ReadyList = IntrusiveList<Connection, ReadyTag>;
 using DirtyList = IntrusiveList<Connection, DirtyTag>;
 using StarvedList = IntrusiveList<Connection, StarvedTag>;
+using HoldingList = IntrusiveList<Connection, HoldingTag>;
 using AllList = IntrusiveList<Connection, AllTag>;
 
 }  // namespace torc::server

@@ -1,13 +1,17 @@
-// What the parts of a worker share: its shard, buffers, counters, the batch, and the lists of connections with something to do.
+// What the parts of a worker share: its shard, buffers, counters, the batch, and the lists of
+// connections with something to do.
 //
-//   Worker (connections) -- Reader (bytes to batch) -- Executor (batch to replies) -- TaskDesk (other shards)
+//   Worker (connections) -- Reader (bytes to batch) -- Executor (batch to replies) -- TaskDesk
+//   (other shards)
 //                     \______________ all use this Core ______________/
 //
-// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: a connection is in `ready` only with input or a state
-// to go on with, in `dirty` only with output to send or a socket to close.
+// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: a connection is in
+// `ready` only with input or a state to go on with, in `dirty` only with output to send or a socket
+// to close.
 #ifndef TORC_SRC_SERVER_CORE_H_
 #define TORC_SRC_SERVER_CORE_H_
 
+#include <array>
 #include <atomic>
 #include <string>
 #include <vector>
@@ -31,16 +35,32 @@ struct Shared {
 
   const Options& options;
   const std::string version_reply = "VERSION " + std::string(kMemcachedVersion) + "\r\n";
-  uint32_t connections_max = 1024;   // -c, resolved
-  std::vector<const Core*> cores;    // of all workers, by shard: for statistics
-  // Open connections of all workers: the limit -c is one for the process. Relaxed: only the number matters.
+  uint32_t connections_max = 1024;  // -c, resolved
+  std::vector<const Core*> cores;   // of all workers, by shard: for statistics
+  // Open connections of all workers: the limit -c is one for the process. Relaxed: only the number
+  // matters.
   std::atomic<uint32_t> connections{0};
+  // Of these, by shard, counted from the moment that a shard is chosen: so that a burst is spread,
+  // too. Relaxed, likewise.
+  struct alignas(kCacheLineBytes) Assigned {
+    std::atomic<uint32_t> connections{0};
+  };
+  std::array<Assigned, kShardsMax> assigned;
+  // Workers that still accept: a shard may end only when no other can hand it a connection.
+  // Sequentially consistent, as is cheapest to reason about; changes once for each worker.
+  std::atomic<uint32_t> accepting{0};
   // Set by `verbosity`, on any connection. Relaxed.
   std::atomic<int> verbosity;
 };
 
 struct Core {
-  Core(shard::Shard& s, Shared& sh) : shard(s), shared(sh), buffers(s.ring()), tasks(kTasksMax) {}
+  Core(shard::Shard& s, Shared& sh)
+      : shard(s),
+        shared(sh),
+        buffers(s.ring()),
+        // Every connection may be in the middle of an upload, every mailbox full, and some tasks
+        // queued for them or on their way to free a reservation.
+        tasks(sh.connections_max + size_t{s.shards()} * shard::kAnswersMax + kTasksQueuedMax) {}
 
   shard::Shard& shard;
   Shared& shared;
@@ -72,7 +92,8 @@ struct Core {
     Break(c);
   }
 
-  // Makes the first segment of the input forget its place in the queue; the caller has its reference.
+  // Makes the first segment of the input forget its place in the queue; the caller has its
+  // reference.
   static InSegment* PopSegment(Connection& c) {
     InSegment* const segment = c.in_head;
     c.in_head = segment->next;

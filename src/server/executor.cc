@@ -48,11 +48,12 @@ bool Executor::Run() {
         // Only now: the operations before it have been executed, and must not see what it does.
         Connection& c = *entry.connection;
         Task* const task = entry.task;
-        if (task->told() && !c.broken) {
+        // A silent task has a gap, too: no later reply may leave before it is done.
+        if (!c.broken) {
           task->gap = c.out.AppendPending(core_.buffers, task);
           if (task->gap == nullptr) core_.BreakForMemory(c);
         }
-        desk_.Send(task, MessageKind::kExecute);
+        desk_.Execute(task);
         break;
       }
       case Entry::Kind::kReleaseSegment:
@@ -87,16 +88,19 @@ void Executor::Reply(const Entry& entry, Op& op) {
     }
   }
   if (entry.task != nullptr) desk_.Delete(entry.task);
-  if (!fits) [[unlikely]] core_.BreakForMemory(c);
+  if (!fits) [[unlikely]]
+    core_.BreakForMemory(c);
   core_.MarkDirty(c);
 }
 
 bool Executor::ReplyHit(Connection& c, const Entry& entry, const Op& op) {
-  if (op.value_size > kCopyValueBytesMax) [[unlikely]] return ReplyLargeHit(c, entry, op);
+  if (op.value_size > kCopyValueBytesMax) [[unlikely]]
+    return ReplyLargeHit(c, entry, op);
   CountResult(op, core_.counters);
-  char* const start = c.out.Reserve(core_.buffers, proto::kValueHeaderBytesMax + op.value_size +
-                                                       kFrameBytes);
-  if (start == nullptr) [[unlikely]] return false;
+  char* const start =
+      c.out.Reserve(core_.buffers, proto::kValueHeaderBytesMax + op.value_size + kFrameBytes);
+  if (start == nullptr) [[unlikely]]
+    return false;
   char* end = WriteValueHeader(start, entry.style, op);
   end = CopyValue(end, op, core_.engine());
   std::memcpy(end, kLineEnd.data(), kLineEnd.size());
@@ -131,9 +135,14 @@ bool Executor::ReplyLargeHit(Connection& c, const Entry& entry, const Op& op) {
   return ReplyInPieces(c, entry, op);
 }
 
-// The whole value, copied into as many blocks as it takes: for values of other shards that are not worth a message, and where there
-// is no room for another pin or message.
+// The whole value, copied into as many blocks as it takes: for values of other shards that are not
+// worth a message, and where there is no room for another pin or message.
 bool Executor::ReplyInPieces(Connection& c, const Entry& entry, const Op& op) {
+  if (op.value_size > kCopyUnpinnedBytesMax) {
+    // Nothing bounds what copies of this size would take: a miss, which a cache may always answer.
+    core_.counters.memory_refused.Add(1);
+    return !entry.ends_command || c.out.Append(core_.buffers, kEnd);
+  }
   CountResult(op, core_.counters);
   char header[proto::kValueHeaderBytesMax];
   const char* const end = WriteValueHeader(header, entry.style, op);
@@ -147,29 +156,26 @@ bool Executor::ReplyInPieces(Connection& c, const Entry& entry, const Op& op) {
          (!entry.ends_command || c.out.Append(core_.buffers, kEnd));
 }
 
-// Asks the owner of another shard's key again: for a large value, which only it may pin, and for a dead item, which only it may
-// remove. The get is counted with the answer. False: the key is this shard's, or there is no room; nothing has changed.
+// Asks the owner of another shard's key again: for a large value, which only it may pin, and for a
+// dead item, which only it may remove. The get is counted with the answer. False: the key is this
+// shard's, or there is no task left; nothing has changed.
 bool Executor::AskOwner(Connection& c, const Entry& entry, const Op& op, bool* fits) {
   const ShardId owner = engine::OwnerOf(op.hash, core_.shard.shards());
-  if (owner == core_.self() || c.broken || !desk_.ReserveSend(c, owner)) return false;
+  if (owner == core_.self() || c.broken) return false;
   Op get;
   get.hash = op.hash;
   get.key = op.key;
   get.key_size = op.key_size;
   get.verb = engine::Verb::kGet;
   Task* const task = desk_.New(c, get, entry.style, entry.ends_command);
-  if (task == nullptr) {
-    desk_.CancelSend(c, owner);
-    return false;
-  }
+  if (task == nullptr) return false;
   task->gap = c.out.AppendPending(core_.buffers, task);
   if (task->gap == nullptr) {
     desk_.Delete(task);
-    desk_.CancelSend(c, owner);
     *fits = false;
     return true;
   }
-  desk_.Send(task, MessageKind::kExecute);
+  desk_.ExecuteSoon(c, task);
   return true;
 }
 

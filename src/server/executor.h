@@ -1,6 +1,7 @@
 // The executor: hands the batch to the engine and turns its entries into replies.
 //
-// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: replies are appended in the order of the entries.
+// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: replies are appended in
+// the order of the entries.
 #ifndef TORC_SRC_SERVER_EXECUTOR_H_
 #define TORC_SRC_SERVER_EXECUTOR_H_
 
@@ -13,8 +14,8 @@ class Executor {
  public:
   Executor(Core& core, TaskDesk& desk) : core_(core), desk_(desk) {}
 
-  // Executes the batch and replies. False: the rest of the batch waits for memory that comes free within turns; call again
-  // next turn.
+  // Executes the batch and replies. False: the rest of the batch waits for memory that comes free
+  // within turns; call again next turn.
   [[nodiscard]] bool Run();
 
  private:

@@ -50,8 +50,7 @@ bool Listeners::Open(const Options& options, std::string* error) {
   return true;
 }
 
-bool Listeners::OpenTcp(const ListenAddress& address, const Options& options,
-                        std::string* error) {
+bool Listeners::OpenTcp(const ListenAddress& address, const Options& options, std::string* error) {
   addrinfo hints{};
   hints.ai_flags = AI_PASSIVE;
   hints.ai_family = AF_UNSPEC;
@@ -78,8 +77,9 @@ bool Listeners::OpenTcp(const ListenAddress& address, const Options& options,
       }
       if (info->ai_family == AF_INET6) SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
       SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-      // The first socket of an address is bound without SO_REUSEPORT, so that a port that another process uses is refused and not
-      // shared; then the option is set, which lets the other shards join.
+      // The first socket of an address is bound without SO_REUSEPORT, so that a port that another
+      // process uses is refused and not shared; then the option is set, which lets the other shards
+      // join.
       if (shard > 0) SetOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
       // Accepted sockets inherit these.
       SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -110,7 +110,8 @@ bool Listeners::OpenTcp(const ListenAddress& address, const Options& options,
     *error = "cannot listen on " + Describe(address) + ": " + std::strerror(failure);
     return false;
   }
-  // Listen only once all are bound: from the first listen on, connections arrive and are spread over those that listen.
+  // Listen only once all are bound: from the first listen on, connections arrive and are spread
+  // over those that listen.
   for (const Socket& socket : sockets_) {
     if (listen(socket.fd, static_cast<int>(options.listen_backlog)) != 0) {
       *error = "cannot listen on " + Describe(address) + ": " + std::strerror(errno);
@@ -131,7 +132,7 @@ bool Listeners::OpenUnix(const Options& options, std::string* error) {
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   // A socket left by a server that is gone is removed; any other file is not.
-  struct stat present {};
+  struct stat present{};
   if (lstat(path.c_str(), &present) == 0 && S_ISSOCK(present.st_mode)) unlink(path.c_str());
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) {

@@ -1,7 +1,8 @@
-// Listening sockets. Each shard has its own for every TCP address (SO_REUSEPORT), so that no accept crosses shards; a UNIX socket
-// has one, served by the first shard, which hands connections on.
+// Listening sockets. Each shard has its own for every TCP address (SO_REUSEPORT), so that no accept
+// crosses shards; a UNIX socket has one, served by the first shard, which hands connections on.
 //
-// Owner: the server. Affinity: startup. Lifetime: until the shards have ended. Invariant: each descriptor is open and listening.
+// Owner: the server. Affinity: startup. Lifetime: until the shards have ended. Invariant: each
+// descriptor is open and listening.
 #ifndef TORC_SRC_SERVER_LISTENER_H_
 #define TORC_SRC_SERVER_LISTENER_H_
 
@@ -21,7 +22,8 @@ class Listeners {
   // Closes all sockets and removes the UNIX socket's file.
   ~Listeners();
 
-  // Opens all that the options ask for. False: `error` says which and why; nothing stays open after destruction.
+  // Opens all that the options ask for. False: `error` says which and why; nothing stays open after
+  // destruction.
   [[nodiscard]] bool Open(const Options& options, std::string* error);
 
   struct Socket {

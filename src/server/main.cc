@@ -1,4 +1,5 @@
-// torc: a cache server that takes memcached's place. This file reads from top to bottom as the life of the process.
+// torc: a cache server that takes memcached's place. This file reads from top to bottom as the life
+// of the process.
 
 #include <sysexits.h>
 #include <unistd.h>
@@ -38,8 +39,7 @@ int main(int argc, char** argv) {
 
   std::string error;
   if (options.core_dumps && !AllowCoreDumps(&error)) return Fail(error, EX_OSERR);
-  const uint32_t connections_max =
-      RaiseFileLimit(options.connections_max, options.shards, &error);
+  const uint32_t connections_max = RaiseFileLimit(options.connections_max, options.shards, &error);
   if (connections_max == 0) return Fail(error, EX_OSERR);
   if (const int status = DropRights(options.user, &error); status != 0) return Fail(error, status);
   if (options.daemon && !Daemonize(options.core_dumps, &error)) return Fail(error, EXIT_FAILURE);
@@ -51,7 +51,7 @@ int main(int argc, char** argv) {
   if (!options.pid_file.empty()) WritePidFile(options.pid_file);
   server->Start();
   const int signal = WaitForSignal();
-  std::fprintf(stderr, "Signal handled: %s.\n", strsignal(signal));
+  if (options.verbosity > 0) std::fprintf(stderr, "torc: %s: exiting\n", strsignal(signal));
   server->Stop();
   if (!options.pid_file.empty()) RemovePidFile(options.pid_file);
   return EXIT_SUCCESS;

@@ -160,7 +160,7 @@ What to use
   -I, --max-item-size=SIZE  the largest item, 1k to 1024m, at most half of -m (default: 1m)
   -c, --conn-limit=N        connections at once
                             (default: what the limit of open files allows, at least 1024)
-  -R, --max-reqs-per-event=N  commands of one connection before another's turn (default: 20)
+  -R, --max-reqs-per-event=N  requests of one connection before another's turn (default: 20)
   -k, --lock-memory         keep all memory from being swapped out
   -L, --enable-largepages   ask for large memory pages
 
@@ -179,9 +179,11 @@ Reports
   -i, --license             the licence
 
 Accepted for memcached's sake
-  -f, --slab-growth-factor=F, -n, --slab-min-size=N   checked, without effect
+  -f, --slab-growth-factor=F  checked, without effect
+  -n, --slab-min-size=N     checked, without effect
   -C, --disable-cas         without effect: every item has its CAS number
-  -X, --disable-dumping, -W, --disable-watch          there is nothing to disable
+  -X, --disable-dumping     without effect: there are no commands that dump keys
+  -W, --disable-watch       without effect: there is no watch command
   -U, --udp-port=0          UDP is off; other ports are refused
   -B, --protocol=NAME       auto or ascii; binary is refused until torc speaks it
   -o, --extended=NAME[=VALUE][,...]                   memcached's tuning, without effect
@@ -389,18 +391,10 @@ bool CommandLine::TakeMemory(std::string_view argument) {
 
 bool CommandLine::TakeItemSize(std::string_view argument) {
   const std::optional<uint64_t> bytes = ReadSize(argument, 1, "km");
-  if (!bytes) {
+  if (!bytes || *bytes < kKiB || *bytes > kGiB) {
     return Refuse(kExitUsage, "-I " + std::string(argument) +
-                                  ": the largest item must be a number of bytes, or one with the "
-                                  "suffix k or m");
-  }
-  if (*bytes < kKiB) {
-    return Refuse(kExitUsage,
-                  "-I " + std::string(argument) + ": the largest item cannot be below 1k");
-  }
-  if (*bytes > kGiB) {
-    return Refuse(kExitUsage,
-                  "-I " + std::string(argument) + ": the largest item cannot be above 1024m");
+                                  ": the largest item must be a number of bytes from 1024 (1k) to "
+                                  "1073741824 (1024m), or one with the suffix k or m");
   }
   options_.item_bytes_max = static_cast<uint32_t>(*bytes);
   return true;
@@ -484,8 +478,8 @@ bool CommandLine::Take(int letter, std::string_view argument) {
       return TakeNumber(letter, argument, 1, kInt32Max, kExitFailure, "the number of connections",
                         &options_.connections_max);
     case 'R':
-      return TakeNumber(letter, argument, 1, kInt32Max, kExitFailure, "the number of commands",
-                        &options_.requests_per_turn);
+      return TakeNumber(letter, argument, 1, kInt32Max, kExitFailure,
+                        "the number of requests per event", &options_.requests_per_turn);
     case 'k':
       options_.lock_memory = true;
       return true;

@@ -182,10 +182,12 @@ TEST_CASE("sizes") {
   for (const char* text : {"0", "x", "-1", "64k", "64mb", "", "g", "99999999999999999999"}) {
     Refused({"-m", text}, 64, std::string("-m ") + text + memory);
   }
-  Refused({"-I", "x"}, 64,
-          "-I x: the largest item must be a number of bytes, or one with the suffix k or m");
-  Refused({"-I", "1023"}, 64, "-I 1023: the largest item cannot be below 1k");
-  Refused({"-I", "1025m"}, 64, "-I 1025m: the largest item cannot be above 1024m");
+  const std::string item =
+      ": the largest item must be a number of bytes from 1024 (1k) to 1073741824 (1024m), or one "
+      "with the suffix k or m";
+  for (const char* text : {"x", "", "0", "-1", "1023", "0k", "1025m", "1073741825", "1g", "2mb"}) {
+    Refused({"-I", text}, 64, std::string("-I ") + text + item);
+  }
   Refused({"-I", "33m"}, 64,
           "-I 34603008: the largest item cannot be above half of -m, which is 67108864 bytes");
   Refused({"-m", "1"}, 64,
@@ -197,7 +199,8 @@ TEST_CASE("numbers") {
   Refused({"-t", "129"}, 1, "-t 129: the number of threads must be a number from 1 to 128");
   Refused({"-t", "4x"}, 1, "-t 4x: the number of threads must be a number from 1 to 128");
   Refused({"-c", "0"}, 1, "-c 0: the number of connections must be a number from 1 to 2147483647");
-  Refused({"-R", "0"}, 1, "-R 0: the number of commands must be a number from 1 to 2147483647");
+  Refused({"-R", "0"}, 1,
+          "-R 0: the number of requests per event must be a number from 1 to 2147483647");
   Refused({"-b", "-1"}, 1, "-b -1: the backlog must be a number from 0 to 2147483647");
   Refused({"-n", "0"}, 1, "-n 0: the smallest chunk must be a number from 1 to 2147483647");
   for (const char* text : {"1", "0", "x", "nan", "inf", "1.5x", ""}) {
@@ -247,6 +250,15 @@ TEST_CASE("help, version, licence and doctor end the reading") {
   CHECK(Parse({"--help"}).result.output == UsageText());
   CHECK(Parse({"-i"}).result.output.find("BSD") != std::string::npos);
   CHECK(Parse({"--doctor"}).result.action == ParseAction::kDoctor);
+}
+
+TEST_CASE("the help text lists every option, one a line") {
+  std::istringstream text(UsageText());
+  std::string letters;
+  for (std::string line; std::getline(text, line);) {
+    if (line.starts_with("  -")) letters += line[3];
+  }
+  CHECK(letters == "plsabtmMIcRkLduPrFvhVifnCXWUBo");
 }
 
 TEST_CASE("the help text fits 100 columns") {

@@ -9,8 +9,10 @@ namespace torc::server {
 
 OutNode* Output::AppendNode(Buffers& buffers, OutNode::Kind kind) {
   OutNode* const node = buffers.NewNode();
-  if (node == nullptr) [[unlikely]] return nullptr;
+  if (node == nullptr) [[unlikely]]
+    return nullptr;
   node->kind = kind;
+  ++nodes_;
   if (tail_ != nullptr) {
     tail_->next = node;
   } else {
@@ -20,19 +22,28 @@ OutNode* Output::AppendNode(Buffers& buffers, OutNode::Kind kind) {
   return node;
 }
 
-char* Output::Reserve(Buffers& buffers, uint32_t size) {
+bool Output::EnsureFill(Buffers& buffers, uint32_t size) {
   CHECK_LE(size, sizeof(Block::bytes));
-  if (fill_ == nullptr || fill_->room() < size) {
-    Block* const block = buffers.NewBlock();
-    if (block == nullptr) [[unlikely]] return nullptr;
-    if (fill_ != nullptr) buffers.Release(fill_);
-    fill_ = block;
-  }
+  if (fill_ != nullptr && fill_->room() >= size) [[likely]]
+    return true;
+  Block* const block = buffers.NewBlock();
+  if (block == nullptr) [[unlikely]]
+    return false;
+  if (fill_ != nullptr) ReleaseBlock(buffers, fill_);
+  fill_ = block;
+  ++blocks_;
+  return true;
+}
+
+char* Output::Reserve(Buffers& buffers, uint32_t size) {
+  if (!EnsureFill(buffers, size)) [[unlikely]]
+    return nullptr;
   char* const room = fill_->bytes + fill_->used;
   if (tail_ == nullptr || tail_->kind != OutNode::Kind::kBlock ||
       tail_->data + tail_->size != room) {
     OutNode* const node = AppendNode(buffers, OutNode::Kind::kBlock);
-    if (node == nullptr) [[unlikely]] return nullptr;
+    if (node == nullptr) [[unlikely]]
+      return nullptr;
     node->block = fill_;
     node->data = room;
     Buffers::Reference(fill_);
@@ -45,7 +56,8 @@ bool Output::Append(Buffers& buffers, std::string_view bytes) {
     const uint32_t room = fill_ == nullptr ? 0 : fill_->room();
     const size_t size = std::min<size_t>(bytes.size(), room != 0 ? room : sizeof(Block::bytes));
     char* const to = Reserve(buffers, static_cast<uint32_t>(size));
-    if (to == nullptr) [[unlikely]] return false;
+    if (to == nullptr) [[unlikely]]
+      return false;
     std::memcpy(to, bytes.data(), size);
     Commit(static_cast<uint32_t>(size));
     bytes.remove_prefix(size);
@@ -55,7 +67,8 @@ bool Output::Append(Buffers& buffers, std::string_view bytes) {
 
 bool Output::AppendConstant(Buffers& buffers, std::string_view bytes) {
   OutNode* const node = AppendNode(buffers, OutNode::Kind::kConstant);
-  if (node == nullptr) [[unlikely]] return false;
+  if (node == nullptr) [[unlikely]]
+    return false;
   node->data = bytes.data();
   node->size = static_cast<uint32_t>(bytes.size());
   bytes_ += node->size;
@@ -64,7 +77,8 @@ bool Output::AppendConstant(Buffers& buffers, std::string_view bytes) {
 
 bool Output::AppendPinned(Buffers& buffers, const void* item, ShardId owner, uint32_t size) {
   OutNode* const node = AppendNode(buffers, OutNode::Kind::kPinned);
-  if (node == nullptr) [[unlikely]] return false;
+  if (node == nullptr) [[unlikely]]
+    return false;
   node->item = item;
   node->owner = owner;
   node->size = size;
@@ -82,35 +96,59 @@ bool Output::AppendBlock(Buffers& buffers, Block* block) {
   node->data = block->bytes;
   node->size = block->used;
   bytes_ += block->used;
+  ++blocks_;
   return true;
 }
 
 OutNode* Output::AppendPending(Buffers& buffers, Task* task) {
   OutNode* const node = AppendNode(buffers, OutNode::Kind::kPending);
-  if (node == nullptr) [[unlikely]] return nullptr;
+  if (node == nullptr) [[unlikely]]
+    return nullptr;
   node->task = task;
+  ++gaps_;
   return node;
 }
 
-void Output::Resolve(Buffers& buffers, OutNode* gap, Output& reply) {
+void Output::FillConstant(OutNode* gap, std::string_view bytes) {
   CHECK(gap->kind == OutNode::Kind::kPending);
   gap->kind = OutNode::Kind::kConstant;
   gap->task = nullptr;
-  gap->data = nullptr;
-  gap->size = 0;
+  --gaps_;
+  gap->data = bytes.data();
+  gap->size = static_cast<uint32_t>(bytes.size());
+  bytes_ += bytes.size();
+}
+
+bool Output::FillCopy(Buffers& buffers, OutNode* gap, std::string_view bytes) {
+  const uint32_t size = static_cast<uint32_t>(bytes.size());
+  if (!EnsureFill(buffers, size)) [[unlikely]] {
+    FillConstant(gap, {});
+    return false;
+  }
+  // From the block that replies behind the gap are appended to: its bytes need not be in order, its
+  // nodes are.
+  char* const to = fill_->bytes + fill_->used;
+  std::memcpy(to, bytes.data(), size);
+  fill_->used += size;
+  Buffers::Reference(fill_);
+  FillConstant(gap, {to, size});
+  gap->kind = OutNode::Kind::kBlock;
+  gap->block = fill_;
+  return true;
+}
+
+void Output::FillFrom(Buffers& buffers, OutNode* gap, Output& reply) {
+  FillConstant(gap, {});  // stays, empty; the reply's nodes go behind it
   if (reply.head_ != nullptr) {
-    // The gap's node stays, empty, and the reply's nodes go behind it.
     reply.tail_->next = gap->next;
     gap->next = reply.head_;
     if (tail_ == gap) tail_ = reply.tail_;
-    bytes_ += reply.bytes_;
-    reply.head_ = reply.tail_ = nullptr;
-    reply.bytes_ = 0;
   }
-  if (reply.fill_ != nullptr) {
-    buffers.Release(reply.fill_);
-    reply.fill_ = nullptr;
-  }
+  bytes_ += reply.bytes_;
+  nodes_ += reply.nodes_;
+  if (reply.fill_ != nullptr) reply.ReleaseBlock(buffers, reply.fill_);
+  blocks_ += reply.blocks_;
+  reply = Output();
 }
 
 size_t Output::Gather(const engine::Engine& engine, std::span<iovec> pieces,
@@ -141,23 +179,25 @@ size_t Output::Gather(const engine::Engine& engine, std::span<iovec> pieces,
 void Output::Drop(Buffers& buffers, PinHolder& pins, OutNode* node) {
   switch (node->kind) {
     case OutNode::Kind::kBlock:
-      buffers.Release(node->block);
+      ReleaseBlock(buffers, node->block);
       break;
     case OutNode::Kind::kPinned:
       pins.ReleasePin(node->owner, node->item);
       break;
     case OutNode::Kind::kPending:
       node->task->gap = nullptr;
+      --gaps_;
       break;
     case OutNode::Kind::kConstant:
       break;
   }
   buffers.DeleteNode(node);
+  --nodes_;
 }
 
 void Output::Consume(Buffers& buffers, PinHolder& pins, uint64_t bytes) {
   CHECK_LE(bytes, bytes_);
-  bytes_ -= static_cast<uint32_t>(bytes);
+  bytes_ -= bytes;
   while (head_ != nullptr && head_->kind != OutNode::Kind::kPending &&
          head_->size - head_sent_ <= bytes) {
     OutNode* const node = head_;
@@ -169,7 +209,7 @@ void Output::Consume(Buffers& buffers, PinHolder& pins, uint64_t bytes) {
   }
   head_sent_ += static_cast<uint32_t>(bytes);
   if (head_ == nullptr && fill_ != nullptr) {
-    buffers.Release(fill_);
+    ReleaseBlock(buffers, fill_);
     fill_ = nullptr;
   }
 }
@@ -181,9 +221,10 @@ void Output::Clear(Buffers& buffers, PinHolder& pins) {
     Drop(buffers, pins, node);
   }
   tail_ = nullptr;
-  bytes_ = head_sent_ = 0;
+  bytes_ = 0;
+  head_sent_ = 0;
   if (fill_ != nullptr) {
-    buffers.Release(fill_);
+    ReleaseBlock(buffers, fill_);
     fill_ = nullptr;
   }
 }

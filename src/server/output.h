@@ -5,8 +5,8 @@
 //
 // Bytes once appended do not move: a send under way may show them while more is appended behind.
 //
-// Owner: its connection. Affinity: shard. Lifetime: as the connection. Invariant: bytes() is the sum of the nodes' sizes, less
-// what is sent of the first.
+// Owner: its connection. Affinity: shard. Lifetime: as the connection. Invariant: bytes() is the
+// sum of the nodes' sizes, less what is sent of the first.
 #ifndef TORC_SRC_SERVER_OUTPUT_H_
 #define TORC_SRC_SERVER_OUTPUT_H_
 
@@ -30,11 +30,19 @@ class PinHolder {
 class Output {
  public:
   bool empty() const { return head_ == nullptr; }
-  uint32_t bytes() const { return bytes_; }
+  uint64_t bytes() const { return bytes_; }
+  // The memory that it takes, pinned values aside.
+  uint64_t held_bytes() const {
+    return uint64_t{blocks_} * sizeof(Block) + nodes_ * sizeof(OutNode);
+  }
+  // Whether it is so long that its connection's next commands must wait.
+  bool full() const { return bytes_ >= kOutputBytesHigh || held_bytes() >= kOutputHeldHigh; }
+  bool has_gap() const { return gaps_ != 0; }
   // Whether something can be sent now.
   bool sendable() const { return head_ != nullptr && head_->kind != OutNode::Kind::kPending; }
 
-  // Room for `size` contiguous bytes (at most a block's); Commit says how many were written. Null: out of memory.
+  // Room for `size` contiguous bytes (at most a block's); Commit says how many were written. Null:
+  // out of memory.
   [[nodiscard]] char* Reserve(Buffers& buffers, uint32_t size);
   void Commit(uint32_t size) {
     tail_->size += size;
@@ -51,26 +59,40 @@ class Output {
   // A gap, to be filled by Resolve. Null: out of memory.
   [[nodiscard]] OutNode* AppendPending(Buffers& buffers, Task* task);
 
-  // Fills a gap: with the bytes in `reply` (its nodes are moved), which may be empty.
-  void Resolve(Buffers& buffers, OutNode* gap, Output& reply);
+  // Fill a gap. The first copies, and returns false where memory is refused (the gap is filled with
+  // nothing then); the second takes constant bytes, perhaps none; the third moves the nodes of
+  // another output.
+  [[nodiscard]] bool FillCopy(Buffers& buffers, OutNode* gap, std::string_view bytes);
+  void FillConstant(OutNode* gap, std::string_view bytes);
+  void FillFrom(Buffers& buffers, OutNode* gap, Output& reply);
 
-  // Gathers what can be sent, at most pieces.size() pieces. Returns how many. `*bytes` is their sum.
+  // Gathers what can be sent, at most pieces.size() pieces. Returns how many. `*bytes` is their
+  // sum.
   size_t Gather(const engine::Engine& engine, std::span<iovec> pieces, uint64_t* bytes) const;
 
   // Removes what was sent.
   void Consume(Buffers& buffers, PinHolder& pins, uint64_t bytes);
-  // Removes everything but gaps that wait for their task: those become constants of no bytes when they are resolved.
+  // Removes everything; tasks that were to fill a gap have none any more.
   void Clear(Buffers& buffers, PinHolder& pins);
 
  private:
   [[nodiscard]] OutNode* AppendNode(Buffers& buffers, OutNode::Kind kind);
   void Drop(Buffers& buffers, PinHolder& pins, OutNode* node);
+  // Makes `fill_` a block with room for `size` bytes.
+  [[nodiscard]] bool EnsureFill(Buffers& buffers, uint32_t size);
+  void ReleaseBlock(Buffers& buffers, Block* block) {
+    if (block->refs == 1) --blocks_;
+    buffers.Release(block);
+  }
 
   OutNode* head_ = nullptr;
   OutNode* tail_ = nullptr;
-  Block* fill_ = nullptr;   // where replies are appended; holds a reference of its own
-  uint32_t bytes_ = 0;
+  Block* fill_ = nullptr;  // where replies are appended; holds a reference of its own
+  uint64_t bytes_ = 0;
   uint32_t head_sent_ = 0;  // bytes of the first node that are sent
+  uint32_t nodes_ = 0;
+  uint32_t gaps_ = 0;    // of them, those still to be filled
+  uint32_t blocks_ = 0;  // that only this output holds
 };
 
 }  // namespace torc::server

@@ -16,7 +16,8 @@
 namespace torc::server {
 namespace {
 
-// Descriptors that are not connections: standard streams, rings, events, listeners, and some to spare.
+// Descriptors that are not connections: standard streams, rings, events, listeners, and some to
+// spare.
 constexpr uint32_t kFilesBase = 32;
 constexpr uint32_t kFilesPerShard = 8;
 // memcached's default of -c.
@@ -112,7 +113,8 @@ bool LockMemory(std::string* error) {
 }
 
 void WritePidFile(const std::string& path) {
-  // As memcached: written beside and renamed, so that no reader sees half of it; a failure is told and does not end the server.
+  // As memcached: written beside and renamed, so that no reader sees half of it; a failure is told
+  // and does not end the server.
   const std::string beside = path + ".tmp";
   std::FILE* const file = std::fopen(beside.c_str(), "we");
   if (file == nullptr) {
@@ -135,7 +137,7 @@ void RemovePidFile(const std::string& path) {
 }
 
 void BlockSignals() {
-  struct sigaction ignore {};
+  struct sigaction ignore{};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, nullptr);
   sigaction(SIGHUP, &ignore, nullptr);

@@ -49,20 +49,26 @@ bool AllBlank(std::string_view text) {
 }  // namespace
 
 Reader::Stop Reader::Read(Connection& c) {
-  commands_read_ = operations_read_ = 0;
+  if (c.turn != turn_) {
+    c.turn = turn_;
+    c.turn_commands = c.turn_operations = 0;
+  }
   const uint32_t commands_max = static_cast<uint32_t>(core_.shared.options.requests_per_turn);
   while (true) {
     if (c.state == State::kClosing) return Stop::kClosing;
     if (core_.batch.full()) return Stop::kBatch;
-    if (c.out.bytes() >= kOutputBytesHigh) {
+    if (c.out.full()) {
       core_.counters.output_full.Add(1);
       return Stop::kBlocked;
     }
     if (c.pending >= kPendingTasksHigh) return Stop::kBlocked;
     if (!core_.buffers.plenty()) return Stop::kLater;
-    if (commands_read_ >= commands_max || operations_read_ >= kOperationsPerTurn) {
-      PopEmptySegments(c);
-      if (c.in_head == nullptr && c.state == State::kCommand) return Stop::kInput;
+    if (c.turn_commands >= commands_max || c.turn_operations >= kOperationsPerTurn) {
+      if (c.state == State::kCommand) {  // in other states the first segment may hold the line that
+                                         // is being read
+        PopEmptySegments(c);
+        if (c.in_head == nullptr) return Stop::kInput;
+      }
       core_.counters.yields.Add(1);
       return Stop::kShare;
     }
@@ -128,7 +134,7 @@ Reader::Step Reader::ReadLine(Connection& c) {
     line = {c.carry->bytes, c.carry->used};
   }
   Advance(s, size);
-  ++commands_read_;
+  ++c.turn_commands;
   return HandleLine(c, line);
 }
 
@@ -153,8 +159,9 @@ Reader::Step Reader::GrowLine(Connection& c) {
   return carry.room() == 0 ? StartLongKeys(c) : Step::kGoOn;
 }
 
-// A list of keys longer than a block: the keys that are all there are answered, and what is left becomes the start of a
-// line of its own, whose END ends them all. So that memory stays bounded, however long the list is.
+// A list of keys longer than a block: the keys that are all there are answered, and what is left
+// becomes the start of a line of its own, whose END ends them all. So that memory stays bounded,
+// however long the list is.
 Reader::Step Reader::StartLongKeys(Connection& c) {
   const std::string_view line(c.carry->bytes, c.carry->used);
   const bool gets = line.starts_with("gets ");
@@ -221,10 +228,10 @@ Reader::Step Reader::HandleLine(Connection& c, std::string_view line) {
   Step step;
   if (proto::IsRetrieval(request.command)) [[likely]] {
     const bool touches = request.command >= Command::kGat;
-    return HandleRetrieval(
-        c, request.command, request.rest,
-        touches ? core_.shard.start().FromClient(request.exptime, core_.shard.now())
-                : kNeverExpires);
+    return HandleRetrieval(c, request.command, request.rest,
+                           touches
+                               ? core_.shard.start().FromClient(request.exptime, core_.shard.now())
+                               : kNeverExpires);
   }
   if (proto::IsStore(request.command)) {
     step = HandleStore(c, request);
@@ -255,7 +262,8 @@ Reader::Step Reader::Close(Connection& c) {
 Reader::Step Reader::HandleRetrieval(Connection& c, Command command, std::string_view keys,
                                      RelativeSeconds exptime) {
   if (keys.size() > proto::kKeyBytesMax) {
-    // One key that is too long spoils the command, so all are looked at before the first is answered.
+    // One key that is too long spoils the command, so all are looked at before the first is
+    // answered.
     std::string_view rest = keys;
     std::string_view key;
     proto::KeyStep step;
@@ -285,7 +293,7 @@ Reader::Step Reader::ReadKeys(Connection& c) {
   const bool touches = c.keys_command >= Command::kGat;
   const bool with_cas = c.keys_command == Command::kGets || c.keys_command == Command::kGats;
   const ReplyStyle style = with_cas ? ReplyStyle::kValueWithCas : ReplyStyle::kValue;
-  while (operations_read_ < kOperationsPerTurn) {
+  while (c.turn_operations < kOperationsPerTurn) {
     if (core_.batch.full()) return Step::kBatch;
     std::string_view rest = c.held;
     std::string_view key;
@@ -332,8 +340,7 @@ Reader::Step Reader::HandleKeyCommand(Connection& c, const Request& request) {
       style = ReplyStyle::kDelete;
       break;
   }
-  const Step step =
-      Submit(c, op, request.noreply ? ReplyStyle::kSilent : style, false, nullptr);
+  const Step step = Submit(c, op, request.noreply ? ReplyStyle::kSilent : style, false, nullptr);
   if (step == Step::kGoOn) DoneWithLine(c);
   return step;
 }
@@ -358,7 +365,8 @@ Reader::Step Reader::HandleStore(Connection& c, const Request& request) {
   op.cas = op.verb == Verb::kCas ? request.cas : 0;
   const ReplyStyle style = request.noreply ? ReplyStyle::kSilent : ReplyStyle::kStore;
 
-  // The line's segment may hold nothing more; it is popped only once nothing can be held back, since the key lies in it.
+  // The line's segment may hold nothing more; it is popped only once nothing can be held back,
+  // since the key lies in it.
   InSegment* s = c.in_head;
   while (s != nullptr && s->size == 0) s = s->next;
   const size_t size = size_t{request.value_size} + 2;
@@ -390,12 +398,16 @@ Reader::Step Reader::StartUpload(Connection& c, const Op& op, ReplyStyle style) 
 
 Reader::Step Reader::ReserveUpload(Connection& c) {
   Task* const task = c.upload;
+  // A refusal removes the present item, so what this connection asked for before comes first.
   if (task->owner == core_.self()) {
+    if (c.batch == core_.batch.serial()) return Step::kBatch;
     engine::Reservation reservation;
     task->reserved = engine_.Reserve(core_.self(), task->op, &reservation);
     if (task->reserved == Engine::ReserveResult::kLater) return Step::kLater;
     task->op.item = reservation.item;
   } else if (!task->sent) {
+    if (c.batch == core_.batch.serial()) return Step::kBatch;
+    if (c.pending != 0) return Step::kBlocked;
     if (!desk_.ReserveSend(c, task->owner)) return Step::kLater;
     desk_.Send(task, MessageKind::kReserve);
     task->sent = true;
@@ -409,10 +421,9 @@ Reader::Step Reader::ReserveUpload(Connection& c) {
   }
   const bool too_large = task->reserved == Engine::ReserveResult::kTooLarge;
   (too_large ? core_.counters.store_too_large : core_.counters.store_no_memory).Add(1);
-  const std::string_view text = core_.counters.ErrorReply(
-      too_large ? ErrorId::kValueTooLarge : ErrorId::kOutOfMemoryStoring);
-  const Step step =
-      RefuseValue(c, task->op.value_size, task->told() ? text : std::string_view{});
+  const std::string_view text =
+      core_.counters.ErrorReply(too_large ? ErrorId::kValueTooLarge : ErrorId::kOutOfMemoryStoring);
+  const Step step = RefuseValue(c, task->op.value_size, task->told() ? text : std::string_view{});
   c.upload = nullptr;
   desk_.Delete(task);
   return step;
@@ -449,7 +460,7 @@ Reader::Step Reader::FinishUpload(Connection& c) {
     desk_.AbandonUpload(task);
   } else if (task->owner == core_.self()) {
     core_.batch.AddOperation(&c, task->op, task->style, false, task);
-    ++operations_read_;
+    ++c.turn_operations;
   } else {
     if (!desk_.ReserveSend(c, task->owner)) return Step::kLater;
     core_.batch.AddTask(&c, task);
@@ -541,9 +552,8 @@ Reader::Step Reader::HandleFlush(Connection& c, const Request& request) {
     if (!request.noreply) AddReply(c, text);
   } else {
     const RelativeSeconds when =
-        request.exptime <= 0
-            ? kNeverExpires
-            : core_.shard.start().FromClient(request.exptime, core_.shard.now());
+        request.exptime <= 0 ? kNeverExpires
+                             : core_.shard.start().FromClient(request.exptime, core_.shard.now());
     engine_.Flush(core_.self(), when);
     c.reply = request.noreply ? std::string_view{} : proto::kOk;
     c.broadcast_kind = MessageKind::kFlush;
@@ -582,7 +592,7 @@ Reader::Step Reader::Submit(Connection& c, const Op& op, ReplyStyle style, bool 
   const ShardId owner = engine::OwnerOf(op.hash, core_.shard.shards());
   if (!desk_.NeedsMessage(c, owner, op.verb)) [[likely]] {
     core_.batch.AddOperation(&c, op, style, ends_command);
-    ++operations_read_;
+    ++c.turn_operations;
     return Step::kGoOn;
   }
   if (!desk_.ReserveSend(c, owner)) return Step::kLater;
@@ -596,7 +606,7 @@ Reader::Step Reader::Submit(Connection& c, const Op& op, ReplyStyle style, bool 
     task->segment = uses;
   }
   core_.batch.AddTask(&c, task);
-  ++operations_read_;
+  ++c.turn_operations;
   return Step::kGoOn;
 }
 
@@ -611,6 +621,7 @@ void Reader::DoneWithLine(Connection& c) {
 }
 
 void Reader::PopEmptySegments(Connection& c) {
+  CHECK(c.state != State::kHeld && c.state != State::kKeys);  // `held` may lie in them
   while (c.in_head != nullptr && c.in_head->size == 0) {
     InSegment* const segment = Core::PopSegment(c);
     // Entries of this batch may point into it; without any it can go at once.
@@ -635,8 +646,11 @@ void Reader::DropInput(Connection& c) {
   while (c.in_head != nullptr) core_.buffers.Release(Core::PopSegment(c));
   if (c.carry != nullptr) core_.buffers.Release(c.carry);
   c.carry = nullptr;
-  if (c.upload != nullptr) desk_.AbandonUpload(c.upload);
-  c.upload = nullptr;
+  // One that is still being reserved names its connection until the answer comes.
+  if (c.upload != nullptr && c.pending == 0) {
+    desk_.AbandonUpload(c.upload);
+    c.upload = nullptr;
+  }
 }
 
 }  // namespace torc::server

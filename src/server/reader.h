@@ -1,10 +1,12 @@
-// The reader: a connection's received bytes into the batch. It goes on where the connection's state says, and stops where the
-// connection's share of the turn, the batch, or a limit ends.
+// The reader: a connection's received bytes into the batch. It goes on where the connection's state
+// says, and stops where the connection's share of the turn, the batch, or a limit ends.
 //
-// Keys and values are not copied: entries point into the received segments, which live until an entry behind them releases
-// them. A value that is not all there is received into memory of the engine (Task: upload).
+// Keys and values are not copied: entries point into the received segments, which live until an
+// entry behind them releases them. A value that is not all there is received into memory of the
+// engine (Task: upload).
 //
-// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: bytes are consumed in order, each once.
+// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: bytes are consumed in
+// order, each once.
 #ifndef TORC_SRC_SERVER_READER_H_
 #define TORC_SRC_SERVER_READER_H_
 
@@ -13,8 +15,8 @@
 
 namespace torc::server {
 
-// Commands that need more than one partition or none. Called with no entries of the connection in the batch and none of its
-// tasks under way, so that their replies can be appended directly.
+// Commands that need more than one partition or none. Called with no entries of the connection in
+// the batch and none of its tasks under way, so that their replies can be appended directly.
 class GlobalCommands {
  public:
   virtual ~GlobalCommands() = default;
@@ -34,6 +36,8 @@ class Reader {
     kBlocked,  // an answer must come, or its output drain: marked ready then
     kClosing,
   };
+  // A new turn: every connection has its full share again.
+  void BeginTurn() { ++turn_; }
   // Reads what `c` has. Requires a batch that is not full.
   Stop Read(Connection& c);
 
@@ -65,8 +69,8 @@ class Reader {
   Step SkipLine(Connection& c);
   Step ReadBroadcast(Connection& c);
 
-  // Sends the operation where it belongs: into the batch, or to the owner of its key. `uses` is the segment that its value
-  // lies in, or null. kLater: no room at the owner; nothing has changed.
+  // Sends the operation where it belongs: into the batch, or to the owner of its key. `uses` is the
+  // segment that its value lies in, or null. kLater: no room at the owner; nothing has changed.
   Step Submit(Connection& c, const engine::Op& op, ReplyStyle style, bool ends_command,
               InSegment* uses);
   void AddReply(Connection& c, std::string_view text);
@@ -82,8 +86,7 @@ class Reader {
   TaskDesk& desk_;
   GlobalCommands& commands_;
   engine::Engine& engine_;
-  uint32_t commands_read_ = 0;    // of the connection being read, this turn
-  uint32_t operations_read_ = 0;  // likewise, keys
+  uint32_t turn_ = 1;
 };
 
 }  // namespace torc::server

@@ -55,7 +55,7 @@ void CountResult(const engine::Op& op, Counters& counters) {
 }
 
 std::string_view ReplyText(ReplyStyle style, const engine::Op& op, Counters& counters,
-                           char (&digits)[kDigitsMax]) {
+                           char* digits) {
   const bool counts = style == ReplyStyle::kNumber;
   switch (op.result) {
     case Result::kNone:
@@ -83,7 +83,7 @@ std::string_view ReplyText(ReplyStyle style, const engine::Op& op, Counters& cou
       return counters.ErrorReply(proto::ErrorId::kValueTooLarge);
     case Result::kNoMemory:
       return counters.ErrorReply(counts ? proto::ErrorId::kOutOfMemoryCounting
-                               : proto::ErrorId::kOutOfMemoryStoring);
+                                        : proto::ErrorId::kOutOfMemoryStoring);
   }
   CHECK(!"a hit, or an operation that was not executed");
   return {};

@@ -1,6 +1,8 @@
-// Results into reply bytes and into statistics: the same for an operation executed here and one executed by another shard.
+// Results into reply bytes and into statistics: the same for an operation executed here and one
+// executed by another shard.
 //
-// Owner: none, functions. Affinity: shard. Lifetime: static. Invariant: every result of every style has exactly one reply.
+// Owner: none, functions. Affinity: shard. Lifetime: static. Invariant: every result of every style
+// has exactly one reply.
 #ifndef TORC_SRC_SERVER_REPLIES_H_
 #define TORC_SRC_SERVER_REPLIES_H_
 
@@ -18,13 +20,15 @@ using proto::kLineEnd;
 // Counts an executed operation. Once for each, by the worker of its connection.
 void CountResult(const engine::Op& op, Counters& counters);
 
-// The reply to a result other than a hit; empty where nothing is said (a get's miss, kSilent). kNumber is not constant:
-// it is written to `digits`.
+// The reply to a result other than a hit; empty where nothing is said (a get's miss, kSilent).
+// kNumber is not constant: it is written to `digits`.
 inline constexpr size_t kDigitsMax = proto::kNumberLineBytesMax;
+// `digits` has room for kDigitsMax bytes.
 std::string_view ReplyText(ReplyStyle style, const engine::Op& op, Counters& counters,
-                           char (&digits)[kDigitsMax]);
+                           char* digits);
 
-// Writes "VALUE key flags size[ cas]\r\n" for a hit; at most proto::kValueHeaderBytesMax bytes. Returns the end.
+// Writes "VALUE key flags size[ cas]\r\n" for a hit; at most proto::kValueHeaderBytesMax bytes.
+// Returns the end.
 inline char* WriteValueHeader(char* to, ReplyStyle style, const engine::Op& op) {
   return style == ReplyStyle::kValueWithCas
              ? proto::EncodeValueHeader(to, op.key_view(), op.client_flags, op.value_size, op.cas)

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <thread>
 #include <vector>
 
@@ -57,7 +58,8 @@ class ShardedServer final : public Server {
     ring::UringOptions ring_options;
     ring_options.buffer_count = kReceiveBuffers;
     ring_options.buffer_size_bytes = kReceiveBufferBytes;
-    ring_options.direct_descriptors = connections_max;
+    // Sockets beyond the table work as plain descriptors do.
+    ring_options.direct_descriptors = std::min(connections_max, kDirectDescriptorsMax);
     ring_options.features = probe.found;
     for (ShardId id = 0; id < options_.shards; ++id) {
       rings_.push_back(ring::UringRing::Create(ring_options, error));
@@ -83,7 +85,7 @@ class ShardedServer final : public Server {
     }
     if (!listeners_.Open(options_, error)) return false;
     for (const Listeners::Socket& socket : listeners_.sockets()) {
-      workers_[socket.shard]->AddListener(socket.fd, socket.unix_socket);
+      workers_[socket.shard]->AddListener(socket.fd);
     }
     return true;
   }

@@ -1,7 +1,9 @@
-// The server: builds the engine, the rings, the shards and their workers, runs a thread for each, and ends them.
+// The server: builds the engine, the rings, the shards and their workers, runs a thread for each,
+// and ends them.
 //
-//   Server::Create -> probe, listeners, engine, epochs, mailboxes, and for each shard: ring, shard, worker
-//   Run            -> one thread per shard, pinned where there are as many cores; returns after Stop
+//   Server::Create -> probe, listeners, engine, epochs, mailboxes, and for each shard: ring, shard,
+//   worker Run            -> one thread per shard, pinned where there are as many cores; returns
+//   after Stop
 //
 // Owner: main, or a test. Affinity: startup; Stop from any thread. Lifetime: outlives its threads.
 // Invariant: what a part refers to was built before it and dies after it.
@@ -17,7 +19,8 @@ namespace torc::server {
 
 class Server {
  public:
-  // Opens and allocates everything. Null: `error` says what failed and what to do about it. `options` must outlive the server.
+  // Opens and allocates everything. Null: `error` says what failed and what to do about it.
+  // `options` must outlive the server.
   static std::unique_ptr<Server> Create(const Options& options, uint32_t connections_max,
                                         std::string* error);
   virtual ~Server() = default;

@@ -67,14 +67,24 @@ std::string Decimals(double value) {
 
 std::string_view YesNo(bool value) { return value ? "yes" : "no"; }
 
-// What memcached's own parts count and torc does not have: for dashboards that ask for the name, and true, since none of it
-// ever happens.
+// What memcached's own parts count and torc does not have: for dashboards that ask for the name,
+// and true, since none of it ever happens.
 constexpr std::string_view kNeverHappens[] = {
-    "slab_reassign_rescues",     "slab_reassign_chunk_rescues",  "slab_reassign_inline_reclaim",
-    "slab_reassign_busy_items",  "slab_reassign_busy_deletes",   "slab_reassign_running",
-    "lru_crawler_running",       "lru_crawler_starts",           "lru_maintainer_juggles",
-    "log_worker_dropped",        "log_worker_written",           "log_watcher_skipped",
-    "log_watcher_sent",          "log_watchers",                 "unexpected_napi_ids",
+    "slab_reassign_rescues",
+    "slab_reassign_chunk_rescues",
+    "slab_reassign_inline_reclaim",
+    "slab_reassign_busy_items",
+    "slab_reassign_busy_deletes",
+    "slab_reassign_running",
+    "lru_crawler_running",
+    "lru_crawler_starts",
+    "lru_maintainer_juggles",
+    "log_worker_dropped",
+    "log_worker_written",
+    "log_watcher_skipped",
+    "log_watcher_sent",
+    "log_watchers",
+    "unexpected_napi_ids",
     "round_robin_fallback",
 };
 
@@ -117,8 +127,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("rejected_connections", sum(&Counters::connections_rejected));
   out.Put("connection_structures", structures);
   out.Put("response_obj_oom", sum(&Counters::memory_refused));
-  out.Put("read_buf_bytes",
-          uint64_t{shared.cores.size()} * kReceiveBuffers * kReceiveBufferBytes);
+  out.Put("read_buf_bytes", uint64_t{shared.cores.size()} * kReceiveBuffers * kReceiveBufferBytes);
   out.Put("read_buf_oom", sum(&Counters::buffers_exhausted));
   out.Put("cmd_get", sum(&Counters::cmd_get));
   out.Put("cmd_set", sum(&Counters::cmd_set));
@@ -172,6 +181,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("mailbox_full", mailbox_full);
   out.Put("connections_handed_over", sum(&Counters::connections_handed_over));
   out.Put("buffer_bytes", buffer_bytes);
+  out.Put("slow_clients_dropped", sum(&Counters::slow_clients_dropped));
   out.Put("output_full", sum(&Counters::output_full));
   out.Put("tasks_stalled", sum(&Counters::tasks_stalled));
   out.Put("stores_delayed", sum(&Counters::stores_delayed));

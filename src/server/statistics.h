@@ -1,7 +1,7 @@
 // The `stats` command: memcached's names, torc's true values.
 //
-// Owner: none, functions. Affinity: the connection's shard; reads other workers' counters, which have one writer each.
-// Lifetime: static. Invariant: a name is printed once.
+// Owner: none, functions. Affinity: the connection's shard; reads other workers' counters, which
+// have one writer each. Lifetime: static. Invariant: a name is printed once.
 #ifndef TORC_SRC_SERVER_STATISTICS_H_
 #define TORC_SRC_SERVER_STATISTICS_H_
 
@@ -11,7 +11,8 @@
 
 namespace torc::server {
 
-// Appends the reply to "stats `arguments`" to the connection's output. `stats reset` starts a broadcast instead.
+// Appends the reply to "stats `arguments`" to the connection's output. `stats reset` starts a
+// broadcast instead.
 void WriteStatistics(Core& core, Connection& c, std::string_view arguments);
 
 }  // namespace torc::server

@@ -17,7 +17,7 @@ shard::Message MakeMessage(MessageKind kind, void* payload, uint32_t argument = 
 
 }  // namespace
 
-TaskDesk::TaskDesk(Core& core) : core_(core) {
+TaskDesk::TaskDesk(Core& core) : core_(core), queues_(core.shard.shards()) {
   reserving_.reserve(size_t{core.shard.shards()} * shard::kAnswersMax);
 }
 
@@ -46,7 +46,7 @@ void TaskDesk::Delete(Task* task) {
 }
 
 bool TaskDesk::ReserveSend(Connection& c, ShardId to) {
-  if (!core_.shard.ReserveSend(to)) {
+  if (queues_[to].first != nullptr || !core_.shard.ReserveSend(to)) {
     core_.counters.tasks_stalled.Add(1);
     return false;
   }
@@ -57,11 +57,38 @@ bool TaskDesk::ReserveSend(Connection& c, ShardId to) {
 
 void TaskDesk::CancelSend(Connection& c, ShardId to) {
   core_.shard.CancelSend(to);
-  Settle(c);
+  Forget(c);
 }
 
 void TaskDesk::Send(Task* task, MessageKind kind, uint32_t argument) {
   core_.shard.Send(task->owner, MakeMessage(kind, task, argument));
+}
+
+void TaskDesk::Execute(Task* task) {
+  if (queues_[task->owner].first == nullptr) [[likely]] {
+    Send(task, MessageKind::kExecute);
+  } else {
+    task->reserved_send = true;
+    Enqueue(task);
+  }
+}
+
+void TaskDesk::ExecuteSoon(Connection& c, Task* task) {
+  ++c.pending;
+  c.pending_shards.set(task->owner);
+  if (queues_[task->owner].first == nullptr && core_.shard.ReserveSend(task->owner)) {
+    Send(task, MessageKind::kExecute);
+  } else {
+    core_.counters.tasks_stalled.Add(1);
+    Enqueue(task);
+  }
+}
+
+void TaskDesk::Enqueue(Task* task) {
+  Queue& queue = queues_[task->owner];
+  (queue.last != nullptr ? queue.last->next : queue.first) = task;
+  queue.last = task;
+  ++queued_;
 }
 
 void TaskDesk::OnRequest(ShardId from, const shard::Message& message) {
@@ -109,14 +136,13 @@ void TaskDesk::AnswerExecuted(Task* task, ShardId from, const Op& result) {
   task->op.key = key;
   if (result.result == Result::kHit) {
     Op& op = task->op;
-    const uint32_t frame = proto::kValueHeaderBytesMax + static_cast<uint32_t>(kLineEnd.size());
+    constexpr size_t frame = proto::kValueHeaderBytesMax + kLineEnd.size() + kEnd.size();
     const bool small = op.value_size + frame <= sizeof(Block::bytes);
     if (task->reply != nullptr && small) {
       char* end = WriteValueHeader(task->reply->bytes, task->style, op);
       end = CopyValue(end, op, core_.engine());
       std::memcpy(end, kLineEnd.data(), kLineEnd.size());
-      task->reply->used =
-          static_cast<uint32_t>(end + kLineEnd.size() - task->reply->bytes);
+      task->reply->used = static_cast<uint32_t>(end + kLineEnd.size() - task->reply->bytes);
     } else {
       // No room for another pin: the client sees a miss, which a cache may always answer.
       task->pinned = core_.engine().Pin(core_.self(), op.item);
@@ -156,46 +182,64 @@ void TaskDesk::Resolve(Task* task) {
   Connection& c = *task->connection;
   const Op& op = task->op;
   if (task->style != ReplyStyle::kUncounted) CountResult(op, core_.counters);
-  if (task->gap == nullptr) {
+  if (task->gap == nullptr || !task->told()) {
     if (task->pinned) ReleasePin(task->owner, op.item);
+    if (task->gap != nullptr) c.out.FillConstant(task->gap, {});
+  } else if (op.result == Result::kHit) {
+    if (!FillHit(c, *task)) core_.BreakForMemory(c);
   } else {
-    Output reply;
-    bool fits = true;
-    if (op.result == Result::kHit) {
-      if (task->pinned) {
-        char header[proto::kValueHeaderBytesMax];
-        const char* const end = WriteValueHeader(header, task->style, op);
-        fits = reply.Append(core_.buffers, {header, static_cast<size_t>(end - header)});
-        if (fits && reply.AppendPinned(core_.buffers, op.item, task->owner, op.value_size)) {
-          fits = reply.AppendConstant(core_.buffers, kLineEnd);
-        } else {
-          ReleasePin(task->owner, op.item);
-          fits = false;
-        }
-      } else {
-        fits = reply.AppendBlock(core_.buffers, task->reply);
-        task->reply = nullptr;
-      }
+    char text[kDigitsMax + kEnd.size()];
+    const std::string_view reply = ReplyText(task->style, op, core_.counters, text);
+    if (reply.data() == text) {
+      if (!c.out.FillCopy(core_.buffers, task->gap, reply)) core_.BreakForMemory(c);
     } else {
-      char digits[kDigitsMax];
-      const std::string_view text = ReplyText(task->style, op, core_.counters, digits);
-      if (text.data() == digits) {
-        fits = reply.Append(core_.buffers, text);
-      } else if (!text.empty()) {
-        fits = reply.AppendConstant(core_.buffers, text);
-      }
+      c.out.FillConstant(task->gap, task->ends_command ? kEnd : reply);
     }
-    if (fits && task->ends_command) fits = reply.AppendConstant(core_.buffers, kEnd);
-    c.out.Resolve(core_.buffers, task->gap, reply);
-    if (!fits) core_.BreakForMemory(c);
   }
   Delete(task);
   Settle(c);
 }
 
-void TaskDesk::Settle(Connection& c) {
+// The reply to a hit goes where its gap is. False: memory was refused.
+bool TaskDesk::FillHit(Connection& c, Task& task) {
+  const Op& op = task.op;
+  if (!task.pinned && task.reply->used + kEnd.size() <= kGapCopyBytesMax) {
+    // As one piece: the owner left room behind the value.
+    Block& block = *task.reply;
+    if (task.ends_command) {
+      std::memcpy(block.bytes + block.used, kEnd.data(), kEnd.size());
+      block.used += static_cast<uint32_t>(kEnd.size());
+    }
+    return c.out.FillCopy(core_.buffers, task.gap, {block.bytes, block.used});
+  }
+  Output reply;
+  bool fits = true;
+  if (task.pinned) {
+    char header[proto::kValueHeaderBytesMax];
+    const char* const end = WriteValueHeader(header, task.style, op);
+    fits = reply.Append(core_.buffers, {header, static_cast<size_t>(end - header)});
+    if (fits && reply.AppendPinned(core_.buffers, op.item, task.owner, op.value_size)) {
+      fits = reply.AppendConstant(core_.buffers, kLineEnd);
+    } else {
+      ReleasePin(task.owner, op.item);
+      fits = false;
+    }
+  } else {
+    fits = reply.AppendBlock(core_.buffers, task.reply);
+    task.reply = nullptr;
+  }
+  if (fits && task.ends_command) fits = reply.AppendConstant(core_.buffers, kEnd);
+  c.out.FillFrom(core_.buffers, task.gap, reply);
+  return fits;
+}
+
+void TaskDesk::Forget(Connection& c) {
   CHECK_LT(0u, c.pending);
   if (--c.pending == 0) c.pending_shards.reset();
+}
+
+void TaskDesk::Settle(Connection& c) {
+  Forget(c);
   core_.MarkReady(c);
   core_.MarkDirty(c);
 }
@@ -224,6 +268,18 @@ void TaskDesk::ReleasePin(ShardId owner, const void* item) {
 }
 
 bool TaskDesk::Retry() {
+  if (queued_ != 0) {
+    for (Queue& queue : queues_) {
+      while (Task* const task = queue.first) {
+        if (!task->reserved_send && !core_.shard.ReserveSend(task->owner)) break;
+        queue.first = task->next;
+        if (queue.first == nullptr) queue.last = nullptr;
+        task->next = nullptr;
+        --queued_;
+        Send(task, MessageKind::kExecute);
+      }
+    }
+  }
   std::erase_if(reserving_, [&](const Waiting& w) { return Reserve(w.message, w.shard); });
   std::erase_if(unsent_, [&](const Waiting& w) {
     if (static_cast<MessageKind>(w.message.kind) == MessageKind::kUnpin) {
@@ -233,7 +289,7 @@ bool TaskDesk::Retry() {
     core_.shard.Send(w.shard, w.message);
     return true;
   });
-  return !reserving_.empty() || !unsent_.empty();
+  return queued_ != 0 || !reserving_.empty() || !unsent_.empty();
 }
 
 }  // namespace torc::server

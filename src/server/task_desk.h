@@ -1,10 +1,13 @@
-// The task desk: operations that other shards execute for this one's connections, and those it executes for theirs.
+// The task desk: operations that other shards execute for this one's connections, and those it
+// executes for theirs.
 //
 //   this shard's connection                          the owner of the key
-//     Execute(task) ---- kExecute ---------------->    OnRequest: joins the owner's batch
-//     Resolve: fills the gap   <----- answer -------   Answer: result, small value copied into task.reply, large one pinned
+//     Send(task) ------- kExecute ---------------->    OnRequest: joins the owner's batch
+//     Resolve: fills the gap   <----- answer -------   Answer: result, small value copied into
+//     task.reply, large one pinned
 //
-// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: connection.pending counts its tasks under way.
+// Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: connection.pending counts
+// its tasks under way.
 #ifndef TORC_SRC_SERVER_TASK_DESK_H_
 #define TORC_SRC_SERVER_TASK_DESK_H_
 
@@ -18,8 +21,9 @@ class TaskDesk final : public PinHolder {
  public:
   explicit TaskDesk(Core& core);
 
-  // Whether an operation of `c` on a key of `owner` must go by message: writes to others' keys, reads while a write to that shard is
-  // under way (a client reads its own writes), and all where the engine does not share reads.
+  // Whether an operation of `c` on a key of `owner` must go by message: writes to others' keys,
+  // reads while a write to that shard is under way (a client reads its own writes), and all where
+  // the engine does not share reads.
   bool NeedsMessage(const Connection& c, ShardId owner, engine::Verb verb) const {
     if (owner == core_.self()) return false;
     return verb != engine::Verb::kGet || c.pending_shards[owner] || !reads_are_shared_;
@@ -29,20 +33,29 @@ class TaskDesk final : public PinHolder {
   [[nodiscard]] Task* New(Connection& c, const engine::Op& op, ReplyStyle style, bool ends_command);
   void Delete(Task* task);
 
-  // Takes room for one task of `c` to shard `to`, and counts it as under way. False: no room now; nothing has changed.
+  // Takes room for one task of `c` to shard `to`, and counts it as under way. False: no room now;
+  // nothing has changed.
   [[nodiscard]] bool ReserveSend(Connection& c, ShardId to);
   void CancelSend(Connection& c, ShardId to);
-  // Sends a task for which room was reserved to task->owner. Its gap, if it is to have one, is placed before.
+  // Sends a task for which room was reserved to task->owner. Its gap, if it is to have one, is
+  // placed before.
   void Send(Task* task, MessageKind kind, uint32_t argument = 0);
+  // Sends an operation of `c` for which no room was reserved, as soon as there is room: tasks to
+  // one owner leave in the order of Execute and ExecuteSoon.
+  void ExecuteSoon(Connection& c, Task* task);
+  // Sends an operation for which room was reserved.
+  void Execute(Task* task);
 
-  // A message of another shard: kExecute joins the batch, which must have room; the others are done at once.
+  // A message of another shard: kExecute joins the batch, which must have room; the others are done
+  // at once.
   void OnRequest(ShardId from, const shard::Message& message);
   void OnAnswer(const shard::Message& message);
 
   // Called by the executor for a request's result: hands the task back.
   void AnswerExecuted(Task* task, ShardId from, const engine::Op& result);
 
-  // Goes on with what had to wait: reservations for memory, messages for room. Returns whether something still waits.
+  // Goes on with what had to wait: reservations for memory, messages for room. Returns whether
+  // something still waits.
   bool Retry();
 
   // Frees a reservation, wherever its memory is. The task may be under way afterwards.
@@ -52,8 +65,12 @@ class TaskDesk final : public PinHolder {
 
  private:
   void Resolve(Task* task);
+  [[nodiscard]] bool FillHit(Connection& c, Task& task);
   // False: memory must come free first.
   [[nodiscard]] bool Reserve(const shard::Message& message, ShardId from);
+  // One task less is under way.
+  static void Forget(Connection& c);
+  // Likewise, because it was answered: the connection may go on.
   void Settle(Connection& c);
 
   struct Waiting {
@@ -61,10 +78,21 @@ class TaskDesk final : public PinHolder {
     ShardId shard = 0;
   };
 
+  // Tasks to one owner that wait for room in its mailbox. Bounded: a connection with
+  // kPendingTasksHigh tasks reads no further.
+  struct Queue {
+    Task* first = nullptr;
+    Task* last = nullptr;
+  };
+  void Enqueue(Task* task);
+
   Core& core_;
+  std::vector<Queue> queues_;  // by owner
+  uint32_t queued_ = 0;
   const bool reads_are_shared_ = core_.engine().reads_are_shared();
-  // Messages without an answer that found no room (unpin, abandon), and requests to reserve that wait for memory. Bounded by the
-  // pins, uploads and tasks there can be; grows outside the common path.
+  // Messages without an answer that found no room (unpin, abandon), and requests to reserve that
+  // wait for memory. Bounded by the pins, uploads and tasks there can be; grows outside the common
+  // path.
   std::vector<Waiting> unsent_;
   std::vector<Waiting> reserving_;
 };

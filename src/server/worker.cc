@@ -17,8 +17,8 @@ using State = ConnectionState;
 
 namespace {
 
-// How long to sleep while something waits for another shard or for memory whose readers are other shards: they need a turn, and most
-// send a wake-up when they have had it.
+// How long to sleep while something waits for another shard or for memory whose readers are other
+// shards: they need a turn, and most send a wake-up when they have had it.
 constexpr int64_t kRetryNs = 50'000;
 
 }  // namespace
@@ -30,6 +30,7 @@ Worker::Worker(shard::Shard& shard, Shared& shared)
       reader_(core_, desk_, *this),
       connections_(shared.connections_max + 1) {
   shard.SetService(this);
+  core_.counters.accepting.Set(1);
 }
 
 Worker::~Worker() {
@@ -39,10 +40,10 @@ Worker::~Worker() {
   });
 }
 
-void Worker::AddListener(int fd, bool unix_socket) {
+void Worker::AddListener(int fd) {
+  if (acceptors_.empty()) ++core_.shared.accepting;
   Acceptor acceptor;
   acceptor.fd = fd;
-  acceptor.unix_socket = unix_socket;
   acceptors_.push_back(acceptor);
 }
 
@@ -70,22 +71,26 @@ void Worker::OnCompletion(const Completion& completion) {
 void Worker::OnAccept(Acceptor& acceptor, const Completion& completion) {
   if (!completion.more) acceptor.armed = false;
   if (completion.status == Status::kOk) {
-    Accepted(completion.result, acceptor.unix_socket);
-  } else if (completion.status != Status::kCancelled && !acceptor.stopped) {
-    // Out of file descriptors, or of memory: connections wait in the backlog until one closes, or a little.
+    Accepted(completion.result);
+  } else if (completion.status == Status::kFileLimit || completion.status == Status::kNoMemory) {
+    // Out of file descriptors, or of memory: connections wait in the backlog until one closes, or a
+    // little.
     core_.counters.listen_disabled.Add(1);
     core_.counters.listen_disabled_us.Add(kAcceptPauseNs / 1000);
     acceptor.resume_ns = core_.shard.now_ns() + kAcceptPauseNs;
   }
 }
 
-void Worker::Accepted(int fd, bool unix_socket) {
+void Worker::Accepted(int fd) {
   Shared& shared = core_.shared;
+  if (stopping_) {
+    close(fd);
+    return;
+  }
   if (shared.connections.fetch_add(1, std::memory_order_relaxed) >= shared.connections_max) {
     shared.connections.fetch_sub(1, std::memory_order_relaxed);
     core_.counters.connections_rejected.Add(1);
-    const std::string_view text =
-        core_.counters.ErrorReply(proto::ErrorId::kTooManyConnections);
+    const std::string_view text = core_.counters.ErrorReply(proto::ErrorId::kTooManyConnections);
     // A new socket has room for a line; a client that is gone already does not read it.
     [[maybe_unused]] const ssize_t sent =
         send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -93,35 +98,42 @@ void Worker::Accepted(int fd, bool unix_socket) {
     return;
   }
   core_.counters.connections_total.Add(1);
-  // To the shard that has the fewest; the kernel spreads connections over listeners by a hash, which is not even.
+  // To the shard that has the fewest; the kernel spreads connections over listeners by a hash,
+  // which is not even.
+  const auto assigned = [&](ShardId id) {
+    return shared.assigned[id].connections.load(std::memory_order_relaxed);
+  };
   ShardId to = core_.self();
-  for (const Core* other : shared.cores) {
-    if (other->counters.connections_open.Get() + 1 <
-        shared.cores[to]->counters.connections_open.Get() + (to == core_.self() ? 1 : 0)) {
-      to = other->shard.id();
-    }
+  for (ShardId id = 0; id < core_.shard.shards(); ++id) {
+    if (assigned(id) < assigned(to)) to = id;
   }
+  shared.assigned[to].connections.fetch_add(1, std::memory_order_relaxed);
   if (to != core_.self()) {
     const shard::Message message{static_cast<uint32_t>(MessageKind::kAdopt),
-                                 static_cast<uint32_t>(fd),
-                                 unix_socket ? this : nullptr};
+                                 static_cast<uint32_t>(fd), nullptr};
     if (core_.shard.Post(to, message)) {
       core_.counters.connections_handed_over.Add(1);
       return;
     }
+    shared.assigned[to].connections.fetch_sub(1, std::memory_order_relaxed);
+    shared.assigned[core_.self()].connections.fetch_add(1, std::memory_order_relaxed);
   }
-  Adopt(fd, unix_socket);
+  Adopt(fd);
 }
 
-void Worker::Adopt(int fd, bool unix_socket) {
+void Worker::Uncount() {
+  core_.shared.assigned[core_.self()].connections.fetch_sub(1, std::memory_order_relaxed);
+  core_.shared.connections.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Worker::Adopt(int fd) {
   Connection* const c = stopping_ ? nullptr : connections_.New();
   if (c == nullptr) {
     if (!stopping_) core_.counters.memory_refused.Add(1);
     close(fd);
-    core_.shared.connections.fetch_sub(1, std::memory_order_relaxed);
+    Uncount();
     return;
   }
-  c->unix_socket = unix_socket;
   c->socket = core_.shard.ring().Attach(fd);
   all_.PushBack(*c);
   core_.counters.connections_open.Add(1);
@@ -140,17 +152,17 @@ void Worker::Free(Connection& c) {
   unlink(&core_.ready);
   unlink(&core_.dirty);
   unlink(&starved_);
+  unlink(&holding_);
   unlink(&all_);
   connections_.Delete(&c);
   core_.counters.connections_open.Subtract(1);
-  core_.shared.connections.fetch_sub(1, std::memory_order_relaxed);
+  Uncount();
 }
 
 void Worker::OnReceive(Connection& c, const Completion& completion) {
   if (completion.buffer != ring::kNoBuffer) {
     core_.counters.bytes_read.Add(static_cast<uint64_t>(completion.result));
-    InSegment* const segment =
-        c.state == State::kClosing ? nullptr : core_.buffers.NewSegment();
+    InSegment* const segment = c.state == State::kClosing ? nullptr : core_.buffers.NewSegment();
     if (segment == nullptr) {
       core_.shard.ring().ReturnBuffer(completion.buffer);
       if (c.state != State::kClosing) core_.BreakForMemory(c);
@@ -196,9 +208,8 @@ void Worker::OnSend(Connection& c, const Completion& completion) {
   core_.MarkDirty(c);
   if (completion.status == Status::kOk) {
     core_.counters.bytes_written.Add(static_cast<uint64_t>(completion.result));
-    const bool was_full = c.out.bytes() >= kOutputBytesHigh;
-    c.out.Consume(core_.buffers, desk_, static_cast<uint64_t>(completion.result));
-    if (was_full && c.state != State::kClosing) core_.MarkReady(c);
+    c.sent_at = core_.shard.now();
+    Consume(c, static_cast<uint64_t>(completion.result));
   } else if (completion.status != Status::kNoMemory && completion.status != Status::kCancelled) {
     core_.Break(c);
   }
@@ -208,7 +219,7 @@ void Worker::OnSend(Connection& c, const Completion& completion) {
 
 void Worker::OnRequest(ShardId from, const shard::Message& message) {
   if (static_cast<MessageKind>(message.kind) == MessageKind::kAdopt) {
-    Adopt(static_cast<int>(message.argument), message.payload != nullptr);
+    Adopt(static_cast<int>(message.argument));
   } else {
     desk_.OnRequest(from, message);
   }
@@ -221,16 +232,28 @@ void Worker::OnAnswer(ShardId, const shard::Message& message) { desk_.OnAnswer(m
 int64_t Worker::OnTurn(int64_t now_ns) {
   if (core_.shard.stopping() && !stopping_) StartStopping();
   core_.ready.Splice(later_);
+  reader_.BeginTurn();
   const bool waiting = desk_.Retry();
-  // What is left over from the last turn, and the requests of other shards; their connections' next commands join the same batch.
+  // What is left over from the last turn, and the requests of other shards; their connections' next
+  // commands join the same batch.
   stalled_ = !executor_.Run() || !ReadReady();
+  if (!holding_.empty()) RelieveBuffers();
   ResumeReceiving();
   ResumeAccepting();
+  if (!core_.buffers.plenty() && core_.shard.now() != slow_clients_looked_at_) {
+    slow_clients_looked_at_ = core_.shard.now();
+    DropSlowClients();
+  }
   Flush();
   pieces_used_ = 0;
 
-  if (stopping_ && now_ns > stop_deadline_ns_) {
-    all_.ForEach([&](Connection& c) { core_.Break(c); });
+  if (stopping_) {
+    if (accepting_ && std::none_of(acceptors_.begin(), acceptors_.end(),
+                                   [](const Acceptor& acceptor) { return acceptor.armed; })) {
+      accepting_ = false;
+      --core_.shared.accepting;
+    }
+    if (now_ns > stop_deadline_ns_) all_.ForEach([&](Connection& c) { core_.Break(c); });
   }
   if (!core_.ready.empty() || !core_.dirty.empty()) return 0;
   if (stalled_) return 0;  // memory comes free as soon as the other shards have had a turn
@@ -274,7 +297,7 @@ void Worker::AfterRead(Connection& c, Reader::Stop stop) {
       core_.MarkReady(c);
       break;
     case Reader::Stop::kLater:
-      later_.PushBack(c);
+      if (!static_cast<ListLink<ReadyTag>&>(c).linked()) later_.PushBack(c);
       break;
     case Reader::Stop::kBlocked:
       break;
@@ -287,11 +310,7 @@ void Worker::AfterRead(Connection& c, Reader::Stop stop) {
     core_.shard.ring().Stop(Kind::kReceive, &c);
     c.stop_receive = true;
   }
-  // A connection that cannot go on must not keep others from receiving.
-  if ((stop == Reader::Stop::kBlocked || stop == Reader::Stop::kLater) &&
-      core_.buffers.buffers_held() > kReceiveBuffers / 4) {
-    MoveInputToBlocks(c);
-  }
+  if (c.in_head != nullptr && !static_cast<ListLink<HoldingTag>&>(c).linked()) holding_.PushBack(c);
   KeepReceiving(c);
 }
 
@@ -304,60 +323,65 @@ void Worker::KeepReceiving(Connection& c) {
   c.receiving = true;
 }
 
-// Copies what a connection has received, and cannot be read now, out of the ring's buffers.
-void Worker::MoveInputToBlocks(Connection& c) {
-  // Entries of a batch that has not run yet, or a line that is held, may point into the buffers.
-  if (c.batch == core_.batch.serial() || c.state == State::kHeld || c.state == State::kKeys) return;
-  InSegment* segment = c.in_head;
-  InSegment* previous = nullptr;
-  while (segment != nullptr) {
-    InSegment* const next = segment->next;
-    if (segment->block == nullptr && segment->refs == 1 && segment->size != 0) {
-      // A buffer's bytes may take several blocks.
-      const char* from = segment->data;
-      uint32_t left = segment->size;
-      InSegment* first = nullptr;
-      InSegment* last = nullptr;
-      bool complete = true;
-      while (left != 0) {
-        Block* const block = core_.buffers.NewBlock();
-        InSegment* const moved = block == nullptr ? nullptr : core_.buffers.NewSegment();
-        if (moved == nullptr) {
-          if (block != nullptr) core_.buffers.Release(block);
-          complete = false;
-          break;
-        }
-        block->used = std::min<uint32_t>(left, block->room());
-        std::memcpy(block->bytes, from, block->used);
-        from += block->used;
-        left -= block->used;
-        moved->block = block;
-        moved->data = block->bytes;
-        moved->size = block->used;
-        (last != nullptr ? last->next : first) = moved;
-        last = moved;
-        ++c.in_count;
-      }
-      if (!complete) {
-        while (first != nullptr) {
-          InSegment* const moved = first;
-          first = first->next;
-          core_.buffers.Release(moved);
-          --c.in_count;
-        }
-        return;
-      }
-      (previous != nullptr ? previous->next : c.in_head) = first;
-      last->next = next;
-      if (c.in_tail == segment) c.in_tail = last;
-      core_.buffers.Release(segment);
-      --c.in_count;
-      previous = last;
-    } else {
-      previous = segment;
+// A connection that does not read all that it received, for its share, its output or another shard,
+// must not keep others from receiving: a client that sends much may have dozens of the ring's
+// buffers. Runs after the batch, which points into them.
+void Worker::RelieveBuffers() {
+  HoldingList holding;
+  holding.Splice(holding_);
+  const bool scarce = core_.buffers.buffers_held() > kReceiveBuffers / 4;
+  while (Connection* const c = holding.PopFront()) {
+    if (c->in_head == nullptr || c->state == State::kClosing) continue;
+    if (c->batch == core_.batch.serial()) {
+      holding_.PushBack(*c);  // part of the batch is left over: next turn
+    } else if (scarce) {
+      MoveInputToBlocks(*c);
+    } else if (!static_cast<ListLink<ReadyTag>&>(*c).linked()) {
+      holding_.PushBack(*c);  // nobody looks at it until it can go on: it may become scarce before
     }
-    segment = next;
   }
+}
+
+// Copies what a connection has received out of the ring's buffers. Requires that no entry of the
+// batch points into them.
+void Worker::MoveInputToBlocks(Connection& c) {
+  if ((c.state == State::kHeld || c.state == State::kKeys) && c.carry == nullptr) {
+    Block* const line = core_.buffers.NewBlock();
+    if (line == nullptr) return;
+    CHECK_LE(c.held.size(), sizeof(line->bytes));
+    std::memcpy(line->bytes, c.held.data(), c.held.size());
+    line->used = static_cast<uint32_t>(c.held.size());
+    c.held = {line->bytes, line->used};
+    c.carry = line;
+  }
+  for (InSegment* segment = c.in_head; segment != nullptr; segment = segment->next) {
+    if (segment->block != nullptr || segment->refs != 1) continue;
+    if (segment->buffer == ring::kNoBuffer) continue;
+    if (segment->size != 0) {
+      Block* const block = core_.buffers.NewBlock();
+      if (block == nullptr) return;
+      CHECK_LE(segment->size, sizeof(block->bytes));
+      std::memcpy(block->bytes, segment->data, segment->size);
+      block->used = segment->size;
+      segment->block = block;
+      segment->data = block->bytes;
+    }
+    core_.buffers.BufferMoved(segment->buffer);
+    segment->buffer = ring::kNoBuffer;
+  }
+}
+
+// Buffer memory is used up: those who hold it and take nothing have to go, so that the others can
+// go on.
+void Worker::DropSlowClients() {
+  all_.ForEach([&](Connection& c) {
+    const uint64_t held_bytes = c.out.held_bytes() + uint64_t{c.in_count} * kBlockBytes;
+    if (!c.broken && c.sending && held_bytes >= kSlowClientHeldMin &&
+        core_.shard.now() >= c.sent_at + kSlowClientSeconds) {
+      core_.counters.slow_clients_dropped.Add(1);
+      core_.Break(c);
+    }
+  });
 }
 
 void Worker::ResumeReceiving() {
@@ -390,6 +414,13 @@ void Worker::Flush() {
   core_.dirty.Splice(again);
 }
 
+// Removes what was sent; a connection whose commands waited for that goes on.
+void Worker::Consume(Connection& c, uint64_t bytes) {
+  const bool was_full = c.out.full();
+  c.out.Consume(core_.buffers, desk_, bytes);
+  if (was_full && !c.out.full() && c.state != State::kClosing) core_.MarkReady(c);
+}
+
 bool Worker::Send(Connection& c) {
   if (c.sending || c.broken || !c.out.sendable()) return true;
   const size_t room = std::min<size_t>(kSendPiecesMax, kTurnPiecesMax - pieces_used_);
@@ -399,13 +430,15 @@ bool Worker::Send(Connection& c) {
   const size_t count = c.out.Gather(core_.engine(), pieces, &bytes);
   if (count == 0) {
     // Nothing but empty stretches before a gap.
-    c.out.Consume(core_.buffers, desk_, 0);
+    Consume(c, 0);
     return true;
   }
   pieces_used_ += static_cast<uint32_t>(count);
-  const bool more_follows = count == kSendPiecesMax && bytes < c.out.bytes();
+  // Only if the rest follows as soon as this is sent: bytes behind a gap may be long in coming.
+  const bool more_follows = count == kSendPiecesMax && !c.out.has_gap() && bytes < c.out.bytes();
   core_.shard.ring().Send(c.socket, pieces.first(count), more_follows, &c);
   c.sending = true;
+  c.sent_at = core_.shard.now();
   return true;
 }
 
@@ -418,10 +451,11 @@ bool Worker::CloseIfDone(Connection& c) {
     }
     c.out.Clear(core_.buffers, desk_);
   }
-  if (c.sending || !c.out.empty() || c.pending != 0) return false;
   // Entries left over from this turn name it: they run next turn.
   if (c.batch == core_.batch.serial()) return true;
+  // At once: its replies may take long to leave.
   reader_.DropInput(c);
+  if (c.sending || !c.out.empty() || c.pending != 0) return false;
   if (c.receiving) {
     if (!c.stop_receive) core_.shard.ring().Stop(Kind::kReceive, &c);
     c.stop_receive = true;
@@ -433,13 +467,13 @@ bool Worker::CloseIfDone(Connection& c) {
   return false;
 }
 
-// Stopping: no new connections, no new input; what was received is served, replies leave, sockets close.
+// Stopping: no new connections, no new input; what was received is served, replies leave, sockets
+// close.
 
 void Worker::StartStopping() {
   stopping_ = true;
   stop_deadline_ns_ = core_.shard.now_ns() + kStopNsMax;
   for (Acceptor& acceptor : acceptors_) {
-    acceptor.stopped = true;
     if (acceptor.armed) core_.shard.ring().Stop(Kind::kAccept, &acceptor);
   }
   all_.ForEach([&](Connection& c) {
@@ -453,9 +487,11 @@ void Worker::StartStopping() {
 }
 
 bool Worker::Finished() const {
-  if (!stopping_ || core_.shared.connections.load(std::memory_order_relaxed) != 0) return false;
-  return std::none_of(acceptors_.begin(), acceptors_.end(),
-                      [](const Acceptor& acceptor) { return acceptor.armed; });
+  if (!stopping_) return false;
+  // Twice the time that clients had: whatever is still open then stays so.
+  if (core_.shard.now_ns() > stop_deadline_ns_ + kStopNsMax) return true;
+  return core_.shared.accepting == 0 &&
+         core_.shared.connections.load(std::memory_order_relaxed) == 0;
 }
 
 void Worker::OnStats(Connection& c, const proto::Request& request) {

@@ -1,13 +1,16 @@
-// The worker: what a shard does for its clients. It owns the connections; reading, executing and crossing shards are the business of
-// its parts.
+// The worker: what a shard does for its clients. It owns the connections; reading, executing and
+// crossing shards are the business of its parts.
 //
 //   OnCompletion   accepted, received, sent, closed     -> connections marked ready or dirty
-//   OnTurn         ready connections -> Reader -> batch -> Executor -> output; dirty connections -> one send each
+//   OnTurn         ready connections -> Reader -> batch -> Executor -> output; dirty connections ->
+//   one send each
 //
-// Life of a connection: Accept -> Attach -> receive armed ... kClosing -> all sent, nothing under way -> Close -> freed.
+// Life of a connection: Accept -> Attach -> receive armed ... kClosing -> all sent, nothing under
+// way -> Close -> freed.
 //
-// Owner: server, or the simulation. Affinity: shard; AddListener before its thread starts. Lifetime: until the shard's loop has
-// ended. Invariant: every connection is in `all_`; a closing one frees itself once nothing names it.
+// Owner: server, or the simulation. Affinity: shard; AddListener before its thread starts.
+// Lifetime: until the shard's loop has ended. Invariant: every connection is in `all_`; a closing
+// one frees itself once nothing names it.
 #ifndef TORC_SRC_SERVER_WORKER_H_
 #define TORC_SRC_SERVER_WORKER_H_
 
@@ -27,7 +30,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   ~Worker() override;
 
   // Accepts connections from a listening descriptor, which stays the caller's.
-  void AddListener(int fd, bool unix_socket);
+  void AddListener(int fd);
 
   void OnCompletion(const ring::Completion& completion) override;
   bool CanTakeRequest() const override { return !core_.batch.full(); }
@@ -44,9 +47,7 @@ class Worker final : public shard::Service, private GlobalCommands {
  private:
   struct alignas(8) Acceptor {
     int fd = -1;
-    bool unix_socket = false;
     bool armed = false;
-    bool stopped = false;
     int64_t resume_ns = 0;  // do not accept before; 0: at once
   };
 
@@ -54,19 +55,24 @@ class Worker final : public shard::Service, private GlobalCommands {
   void OnReceive(Connection& c, const ring::Completion& completion);
   void OnSend(Connection& c, const ring::Completion& completion);
 
-  void Accepted(int fd, bool unix_socket);
-  void Adopt(int fd, bool unix_socket);
+  void Accepted(int fd);
+  void Adopt(int fd);
+  void Uncount();
   void Free(Connection& c);
 
-  // Reads all ready connections, each once, executing as the batch fills up. False: the batch waits for memory.
+  // Reads all ready connections, each once, executing as the batch fills up. False: the batch waits
+  // for memory.
   [[nodiscard]] bool ReadReady();
   void AfterRead(Connection& c, Reader::Stop stop);
   void KeepReceiving(Connection& c);
+  void RelieveBuffers();
   void MoveInputToBlocks(Connection& c);
+  void DropSlowClients();
   void ResumeAccepting();
   void ResumeReceiving();
 
   void Flush();
+  void Consume(Connection& c, uint64_t bytes);
   // False: this turn's pieces are used up.
   bool Send(Connection& c);
   // Closes a closing connection as far as it can be. True: it must be looked at again next turn.
@@ -83,13 +89,16 @@ class Worker final : public shard::Service, private GlobalCommands {
   Pool<Connection> connections_;
   AllList all_;
   StarvedList starved_;
+  HoldingList holding_;
   ReadyList later_;  // to be tried again soon
   std::deque<Acceptor> acceptors_;
   std::array<iovec, kTurnPiecesMax> pieces_;
   uint32_t pieces_used_ = 0;
   bool stalled_ = false;
   bool stopping_ = false;
+  bool accepting_ = true;  // counted in Shared::accepting
   int64_t stop_deadline_ns_ = 0;
+  RelativeSeconds slow_clients_looked_at_ = 0;  // at most once a second: it looks at all
 };
 
 }  // namespace torc::server

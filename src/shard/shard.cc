@@ -18,16 +18,18 @@ Shard::Shard(ShardId id, ring::Ring& ring, engine::Engine& engine, Epochs& epoch
 
 void Shard::Run() {
   while (!(stopping() && service_->Finished())) RunTurn(/*wait=*/true);
-  // Nobody waits for this shard's readers any more.
+  // Nobody waits for this shard's readers any more; wake-ups that its last turn queued still leave.
   epochs_.Sleep(id_);
+  (void)ring_.Turn(0);
 }
 
 void Shard::RunTurn(bool wait) {
   int64_t timeout_ns = wait ? sleep_ns_ : 0;
   if (timeout_ns > 0) {
     epochs_.Sleep(id_);
-    // A message sent before its sender could see this shard asleep is seen here instead (both sides have a full fence between
-    // their write and their read, so at least one of them sees the other's).
+    // A message sent before its sender could see this shard asleep is seen here instead (both sides
+    // have a full fence between their write and their read, so at least one of them sees the
+    // other's).
     if (mailboxes_.Waiting(id_) || stopping()) timeout_ns = 0;
   }
   const std::span<const ring::Completion> completions = ring_.Turn(timeout_ns);
@@ -48,18 +50,22 @@ void Shard::RunTurn(bool wait) {
 
 void Shard::ReceiveMessages() {
   Message message;
-  for (ShardId from = 0; from < shards(); ++from) {
+  // Another shard comes first each turn, so that a full batch is not always filled by the same
+  // ones.
+  if (++receive_first_ == shards()) receive_first_ = 0;
+  for (ShardId i = 0; i < shards(); ++i) {
+    const ShardId from = (receive_first_ + i) % shards();
     if (from == id_) continue;
     // Answers first: they free what requests may need. Both are bounded by the rings' capacity.
     MessageRing& answers = mailboxes_.answers(from, id_);
-    for (uint32_t i = 0; i < kRingCapacity && answers.Pop(&message); ++i) {
+    for (uint32_t n = 0; n < kRingCapacity && answers.Pop(&message); ++n) {
       CHECK_LT(0u, under_way_[from]);
       --under_way_[from];
       service_->OnAnswer(from, message);
     }
     MessageRing& requests = mailboxes_.requests(from, id_);
-    for (uint32_t i = 0;
-         i < kRingCapacity && service_->CanTakeRequest() && requests.Pop(&message); ++i) {
+    for (uint32_t n = 0; n < kRingCapacity && service_->CanTakeRequest() && requests.Pop(&message);
+         ++n) {
       service_->OnRequest(from, message);
     }
   }

@@ -8,10 +8,12 @@
 //          5 deliver     wake the sleeping shards that were sent something
 //          6 submit and wait in one system call; no waiting while work remains
 //
-// The service (src/server/worker.h) gives the work its meaning; the shard gives it time, order and company.
+// The service (src/server/worker.h) gives the work its meaning; the shard gives it time, order and
+// company.
 //
-// Owner: main. Affinity: shard, except Stop and wake_target. Lifetime: until its thread has ended.
-// Invariant: while a turn runs, the shard is awake in Epochs; requests under way to a shard <= kAnswersMax.
+// Owner: main. Affinity: shard, except RequestStop. Lifetime: until its thread has ended.
+// Invariant: while a turn runs, the shard is awake in Epochs; requests under way to a shard <=
+// kAnswersMax.
 #ifndef TORC_SRC_SHARD_SHARD_H_
 #define TORC_SRC_SHARD_SHARD_H_
 
@@ -35,11 +37,13 @@ class Service {
   virtual void OnCompletion(const ring::Completion& completion) = 0;
   // Whether another request can be taken now; those that cannot stay in their ring.
   virtual bool CanTakeRequest() const = 0;
-  // A request of another shard. To be answered by Shard::Answer, now or in a later turn, if its kind wants an answer.
+  // A request of another shard. To be answered by Shard::Answer, now or in a later turn, if its
+  // kind wants an answer.
   virtual void OnRequest(ShardId from, const Message& message) = 0;
-  // The answer to a request that this shard sent with wants_answer.
+  // The answer to a request that this shard sent by Send.
   virtual void OnAnswer(ShardId from, const Message& message) = 0;
-  // All that is ready, as one batch. Returns how long the shard may sleep, in nanoseconds; 0: work remains.
+  // All that is ready, as one batch. Returns how long the shard may sleep, in nanoseconds; 0: work
+  // remains.
   virtual int64_t OnTurn(int64_t now_ns) = 0;
   // Whether the shard may end: asked after each turn once Stop was called.
   virtual bool Finished() const = 0;
@@ -47,7 +51,8 @@ class Service {
 
 struct ShardCounters {
   Counter messages_sent;
-  Counter mailbox_full;  // requests refused: as many as may be were under way, or unanswered ones filled their part
+  Counter mailbox_full;  // requests refused: as many as may be were under way, or unanswered ones
+                         // filled their part
 };
 
 class Shard {
@@ -68,12 +73,13 @@ class Shard {
   void RequestStop() { stop_.store(true, std::memory_order_release); }
   bool stopping() const { return stop_.load(std::memory_order_acquire); }
 
-  // Takes room for one request that wants an answer, which Send must use. False: too many are under way, counted; try again
-  // in a later turn.
+  // Takes room for one request that wants an answer, which Send must use. False: too many are under
+  // way, counted; try again in a later turn.
   [[nodiscard]] bool ReserveSend(ShardId to);
   // Gives the room back unused.
   void CancelSend(ShardId to) { --under_way_[to]; }
-  // Sends a request that wants an answer, for which room was reserved. The receiver is woken at the end of the turn.
+  // Sends a request that wants an answer, for which room was reserved. The receiver is woken at the
+  // end of the turn.
   void Send(ShardId to, const Message& message);
   // Sends a request that wants no answer. False: no room, counted; try again in a later turn.
   [[nodiscard]] bool Post(ShardId to, const Message& message);
@@ -107,11 +113,12 @@ class Shard {
 
   int64_t now_ns_ = 0;
   RelativeSeconds now_ = kClockStart;
-  int64_t sleep_ns_ = 0;                  // how long the next wait may last
-  std::vector<uint32_t> under_way_;       // by shard: requests that want an answer and have none yet
-  std::vector<bool> sent_to_;             // by shard: it was sent something this turn
+  int64_t sleep_ns_ = 0;             // how long the next wait may last
+  std::vector<uint32_t> under_way_;  // by shard: requests that want an answer and have none yet
+  std::vector<bool> sent_to_;        // by shard: it was sent something this turn
   bool sent_any_ = false;
-  std::atomic<bool> stop_{false};         // release/acquire: what was set before Stop is seen
+  ShardId receive_first_ = 0;      // whose messages come first
+  std::atomic<bool> stop_{false};  // release/acquire: what was set before Stop is seen
   ShardCounters counters_;
 };
 

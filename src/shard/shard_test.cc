@@ -84,8 +84,8 @@ TEST_CASE("with one shard memory is free at once") {
   REQUIRE(epochs.Elapsed(0));
 }
 
-// An owner unlinks a value, waits for the epochs, and overwrites it; readers must never see it overwritten. ThreadSanitizer
-// checks the ordering as well.
+// An owner unlinks a value, waits for the epochs, and overwrites it; readers must never see it
+// overwritten. ThreadSanitizer checks the ordering as well.
 TEST_CASE("readers never see memory that was freed") {
   constexpr int kReaders = 2;
   Epochs epochs(1 + kReaders);

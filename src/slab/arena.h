@@ -5,19 +5,20 @@
 //
 //                 TakePage / a class takes it
 //      [pool] ---------------------------------> [class page] or [item page]
-//         ^                                            |  BeginDrain: no chunk of it is handed out again
-//         |   last chunk freed                         v
+//         ^                                            |  BeginDrain: its chunks are
+//         |   last chunk freed                         v  handed out no more
 //         +---------------------------------------- [draining]
 //
-// Free chunks are listed per page, so a page is taken back by walking it, with nothing to search elsewhere. A page
-// whose last chunk is freed goes back to the pool at once: starting a page anew costs nothing, as its chunks are cut as they
-// are handed out.
+// Free chunks are listed per page, so a page is taken back by walking it, with nothing to search
+// elsewhere. A page whose last chunk is freed goes back to the pool at once: starting a page anew
+// costs nothing, as its chunks are cut as they are handed out.
 //
-// The arena hands out and takes back; who must go, and when memory has no readers left, is decided elsewhere.
+// The arena hands out and takes back; who must go, and when memory has no readers left, is decided
+// elsewhere.
 //
 // Owner: Partition. Affinity: shard; the Counters are read by any thread. Lifetime: the engine's.
-// Invariant: per page and class, counts match the chunks' states and the lists; each page is in the pool, in one class's ring,
-// an item's, or draining.
+// Invariant: per page and class, counts match the chunks' states and the lists; each page is in the
+// pool, in one class's ring, an item's, or draining.
 #ifndef TORC_SRC_SLAB_ARENA_H_
 #define TORC_SRC_SLAB_ARENA_H_
 
@@ -38,21 +39,21 @@ enum class PageUse : uint8_t { kPool, kClass, kDraining, kItem };
 struct Page {
   PageUse use = PageUse::kPool;
   uint8_t size_class = 0;
-  bool listed = false;  // in its class's list of pages with free chunks
-  uint32_t used = 0;    // chunks handed out and not yet freed
-  uint32_t cut = 0;     // chunks ever handed out since the page came to its class
-  uint32_t held = 0;    // chunks that must stay: pinned or reserved, they or their heads
-  Ref free_head = 0;    // free chunks below `cut`
-  Ref item = 0;         // of kItem: the head
-  PageId next = 0;      // ring of the class; list of the pool, of the draining pages
-  PageId previous = 0;  // ring of the class
+  bool listed = false;       // in its class's list of pages with free chunks
+  uint32_t used = 0;         // chunks handed out and not yet freed
+  uint32_t cut = 0;          // chunks ever handed out since the page came to its class
+  uint32_t held = 0;         // chunks that must stay: pinned or reserved, they or their heads
+  Ref free_head = 0;         // free chunks below `cut`
+  Ref item = 0;              // of kItem: the head
+  PageId next = 0;           // ring of the class; list of the pool, of the draining pages
+  PageId previous = 0;       // ring of the class
   PageId next_free = 0;      // class's list of pages with free chunks
   PageId previous_free = 0;  // 0: the list's first
 };
 
 // One size class's pages. The counters are for statistics, and written by the owner only.
 struct PageClass {
-  PageId hand_page = 0;    // where the clock stands (eviction.h); any page of the ring; 0: no pages
+  PageId hand_page = 0;  // where the clock stands (eviction.h); any page of the ring; 0: no pages
   uint32_t hand_chunk = 0;
   PageId free_list = 0;
   Counter pages;
@@ -61,13 +62,15 @@ struct PageClass {
 
 class Arena {
  public:
-  // `memory`: one page more than `pages`, readable and writable, zero, aligned to the page size. Keeps a pointer to it.
+  // `memory`: one page more than `pages`, readable and writable, zero, aligned to the page size.
+  // Keeps a pointer to it.
   Arena(char* memory, uint32_t pages, const SizeClasses& classes);
 
   const SizeClasses& classes() const { return classes_; }
   ItemSpace items() const { return ItemSpace(memory_, classes_.granule_shift()); }
 
-  // A chunk of a class, header uninitialised, from a page that has one, or from the pool if `from_pool`. Null: none. O(1).
+  // A chunk of a class, header uninitialised, from a page that has one, or from the pool if
+  // `from_pool`. Null: none. O(1).
   [[nodiscard]] Item* Allocate(uint32_t size_class, bool from_pool);
   // Frees a chunk that nobody can reach any more. O(1).
   void Free(Item* chunk);
@@ -85,7 +88,8 @@ class Arena {
     return static_cast<uint32_t>(c.pages.Get() * classes_.chunks_per_page(size_class) -
                                  c.chunks_used.Get());
   }
-  // Draining pages that nothing holds: sure to come to the pool once readers are gone. O(draining pages).
+  // Draining pages that nothing holds: sure to come to the pool once readers are gone. O(draining
+  // pages).
   uint32_t DrainingUnheld() const;
   PageId draining_first() const { return draining_; }
 
@@ -96,7 +100,9 @@ class Arena {
 
   PageId PageOf(Ref ref) const { return ref >> (classes_.page_shift() - classes_.granule_shift()); }
   PageId PageOf(const Item* item) const { return PageOf(items().Of(item)); }
-  Ref RefOf(PageId page) const { return page << (classes_.page_shift() - classes_.granule_shift()); }
+  Ref RefOf(PageId page) const {
+    return page << (classes_.page_shift() - classes_.granule_shift());
+  }
   Item* ChunkAt(PageId page, uint32_t chunk) {
     return reinterpret_cast<Item*>(memory_ + (size_t{page} << classes_.page_shift()) +
                                    size_t{chunk} * classes_.chunk_size(pages_[page].size_class));
@@ -123,9 +129,9 @@ class Arena {
   const SizeClasses& classes_;
   char* memory_;
   uint32_t pages_total_;
-  uint32_t pages_touched_ = 0;  // pages beyond were never used: taken last, so that idle memory is never touched
+  uint32_t pages_touched_ = 0;  // those beyond were never used; taken last, so as not to be touched
   uint32_t pool_pages_;
-  PageId pool_ = 0;      // used pages that came back
+  PageId pool_ = 0;  // used pages that came back
   PageId draining_ = 0;
   Counter pages_used_;
   std::unique_ptr<Page[]> pages_;  // [0] stands for the unused page

@@ -2,9 +2,10 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <doctest/doctest.h>
 #include <random>
 #include <vector>
+
+#include "third_party/doctest/doctest.h"
 
 namespace torc::slab {
 namespace {
@@ -65,7 +66,8 @@ class ArenaFixture {
       : classes(uint64_t{1} << 20),
         memory(static_cast<char*>(
             std::aligned_alloc(classes.page_size(), (kPages + 1) * classes.page_size()))),
-        arena((std::memset(memory, 0, (kPages + 1) * classes.page_size()), memory), kPages, classes) {}
+        arena((std::memset(memory, 0, (kPages + 1) * classes.page_size()), memory), kPages,
+              classes) {}
   ~ArenaFixture() { std::free(memory); }
 
   Item* Take(uint32_t c) {
@@ -80,7 +82,8 @@ class ArenaFixture {
   Arena arena;
 };
 
-TEST_CASE_FIXTURE(ArenaFixture, "a class takes pages from the pool and gives them back when they are empty") {
+TEST_CASE_FIXTURE(ArenaFixture,
+                  "a class takes pages from the pool and gives them back when they are empty") {
   const uint32_t c = classes.ClassOf(100);
   std::vector<Item*> chunks;
   while (Item* chunk = Take(c)) chunks.push_back(chunk);
@@ -92,7 +95,8 @@ TEST_CASE_FIXTURE(ArenaFixture, "a class takes pages from the pool and gives the
   arena.CheckInvariants();
 }
 
-TEST_CASE_FIXTURE(ArenaFixture, "a draining page hands out nothing and goes to the pool with its last chunk") {
+TEST_CASE_FIXTURE(ArenaFixture,
+                  "a draining page hands out nothing and goes to the pool with its last chunk") {
   const uint32_t c = classes.ClassOf(1000);
   Item* const a = Take(c);
   Item* const b = Take(c);
@@ -135,7 +139,8 @@ TEST_CASE_FIXTURE(ArenaFixture, "a random walk keeps the invariants") {
           const PageId page = arena.PageOf(chunks[random() % chunks.size()]);
           if (arena.page(page).use == PageUse::kClass) arena.BeginDrain(page);
         } else if (random() % 2 == 0 && !chunks.empty()) {
-          if (const PageId page = arena.TakePage(arena.items().Of(chunks[0]))) pages.push_back(page);
+          if (const PageId page = arena.TakePage(arena.items().Of(chunks[0])))
+            pages.push_back(page);
         } else if (!pages.empty()) {
           arena.FreePage(pages.back());
           pages.pop_back();

@@ -8,9 +8,10 @@
 
 namespace torc::slab {
 
-// Reads a decimal number fed byte by byte, with memcached's tolerance (its safe_strtoull): leading white space, a sign,
-// leading zeros; anything may follow behind a white space or a zero byte. A negative number counts modulo 2^64, and is
-// refused only if that looks negative again as a signed one.
+// Reads a decimal number fed byte by byte, with memcached's tolerance (its safe_strtoull): leading
+// white space, a sign, leading zeros; anything may follow behind a white space or a zero byte. A
+// negative number counts modulo 2^64, and is refused only if that looks negative again as a signed
+// one.
 class DecimalReader {
  public:
   void Feed(char byte);

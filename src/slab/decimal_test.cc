@@ -1,8 +1,9 @@
 #include "src/slab/decimal.h"
 
-#include <doctest/doctest.h>
 #include <optional>
 #include <string_view>
+
+#include "third_party/doctest/doctest.h"
 
 namespace torc::slab {
 namespace {
@@ -35,9 +36,9 @@ TEST_CASE("what memcached takes for a number") {
 }
 
 TEST_CASE("what memcached does not take for a number") {
-  for (const auto text : {""sv, " "sv, "+"sv, "-5"sv, " -5"sv, "- 5"sv, "12abc"sv, "0x10"sv, "5-3"sv,
-                          "18446744073709551616"sv, "99999999999999999999"sv,
-                          "18446744073709551615 -"sv}) {
+  for (const auto text :
+       {""sv, " "sv, "+"sv, "-5"sv, " -5"sv, "- 5"sv, "12abc"sv, "0x10"sv, "5-3"sv,
+        "18446744073709551616"sv, "99999999999999999999"sv, "18446744073709551615 -"sv}) {
     CAPTURE(text);
     CHECK(Read(text) == std::nullopt);
   }

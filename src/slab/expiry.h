@@ -1,14 +1,19 @@
-// The background walk that finds expired and flushed items, so that their memory comes back without anyone asking for them.
+// The background walk that finds expired and flushed items, so that their memory comes back without
+// anyone asking for them.
 //
-// It goes over all pages in order, a bounded number of chunks a slice, at a pace that takes it once around in kRoundSeconds.
+// It goes over all pages in order, a bounded number of chunks a slice, at a pace that takes it once
+// around in kRoundSeconds.
 //
-// An item is left alone until it has been dead for kGraceSeconds: until then a get that asks for it is told that it expired,
-// and counted so, as clients and dashboards of memcached expect; nothing is gained by hurrying.
+// An item is left alone until it has been dead for kGraceSeconds: until then a get that asks for it
+// is told that it expired, and counted so, as clients and dashboards of memcached expect; nothing
+// is gained by hurrying.
 //
-// It never walks faster than kChunksPerSecondMax: in a partition so large that a round takes longer, eviction, which takes dead items
-// first, and the exact test on each read do most of the work.
+// It never walks faster than kChunksPerSecondMax: in a partition so large that a round takes
+// longer, eviction, which takes dead items first, and the exact test on each read do most of the
+// work.
 //
-// Owner: Partition. Affinity: shard. Lifetime: the partition's. Invariant: none: any position is valid.
+// Owner: Partition. Affinity: shard. Lifetime: the partition's. Invariant: none: any position is
+// valid.
 #ifndef TORC_SRC_SLAB_EXPIRY_H_
 #define TORC_SRC_SLAB_EXPIRY_H_
 

@@ -9,23 +9,24 @@
 namespace torc::slab {
 namespace {
 
-// Growth begins at this load, in percent of the slots. Measured with random hashes (index_test.cc): to 0.95 no insert has failed
-// for want of a place; at 0.85 a lookup that misses reads 1.2 buckets.
+// Growth begins at this load, in percent of the slots. Measured with random hashes (index_test.cc):
+// to 0.95 no insert has failed for want of a place, so growth has time to take its small steps.
 constexpr uint64_t kLoadMaxPercent = 85;
 
-// Each growth multiplies the buckets by 3/2: after it the load is 0.57, on average over a filling 0.7, where a
-// factor of 2 would leave 0.64. Each entry is moved twice in its life instead of once: cheap, as no item is touched.
+// Each growth multiplies the buckets by 3/2: after it the load is 0.57, on average over a filling
+// 0.7, where a factor of 2 would leave 0.64. Each entry is moved twice in its life instead of once:
+// cheap, as no item is touched.
 uint32_t GrownCount(uint32_t count) { return count + count / 2; }
 
-// Buckets that an insert moves while the table grows. An insert adds one entry, a bucket holds about 7: the old table
-// is empty long before the entries that still go to it could fill it.
+// Buckets that an insert moves while the table grows. An insert adds one entry, a bucket holds
+// about 7: the old table is empty long before the entries that still go to it could fill it.
 constexpr uint32_t kBucketsPerInsert = 2;
 
 // Buckets moved at a time when an insert has found no place.
 constexpr uint32_t kBucketsWhenFull = 64;
 
-// How far from an entry's home to look for an empty slot to bring nearer. At a load of 0.85 runs of full buckets rarely
-// exceed 60.
+// How far from an entry's home to look for an empty slot to bring nearer. At a load of 0.85 runs of
+// full buckets rarely exceed 60.
 constexpr uint32_t kDisplaceBuckets = 256;
 
 // Drained buckets are given back to the kernel in units of this many bytes.
@@ -72,8 +73,8 @@ const Index::Table& Index::TableAt(uint64_t state, uint64_t hash) const {
   return moved ? tables_[(Generation(state) + 1) & 1] : current;
 }
 
-// The slots of `bucket` that hold `tag`, as bits; empty ones match tag 0 too. No branch: which slot it is is random, and a
-// mispredicted branch costs more than eight compares.
+// The slots of `bucket` that hold `tag`, as bits; empty ones match tag 0 too. No branch: which slot
+// it is is random, and a mispredicted branch costs more than eight compares.
 static inline uint32_t MatchingSlots(const std::atomic<uint64_t>* slots, uint32_t tag,
                                      uint64_t* entries) {
   uint32_t matching = 0;
@@ -84,7 +85,7 @@ static inline uint32_t MatchingSlots(const std::atomic<uint64_t>* slots, uint32_
   return matching;
 }
 
-const Item* Index::Guess(uint64_t hash) const {
+Index::Guess Index::Locate(uint64_t hash) const {
   const uint32_t tag = static_cast<uint32_t>(hash) & ~7u;
   const Bucket* bucket = HomeOf(hash);
   uint64_t entries[kSlotsPerBucket];
@@ -93,11 +94,11 @@ const Item* Index::Guess(uint64_t hash) const {
     uint32_t matching = MatchingSlots(bucket->slots, tag, entries);
     if (i == 0) distance = static_cast<uint32_t>(entries[0]) & 7;
     for (; matching != 0; matching &= matching - 1) {
-      const Ref ref = RefIn(entries[__builtin_ctz(matching)]);
-      if (ref != 0) return items_.At(ref);
+      const int at = __builtin_ctz(matching);
+      if (RefIn(entries[at]) != 0) return {&bucket->slots[at], entries[at]};
     }
   }
-  return nullptr;
+  return {};
 }
 
 Item* Index::Find(uint64_t hash, std::string_view key) const {
@@ -118,7 +119,8 @@ Item* Index::Find(uint64_t hash, std::string_view key) const {
         if (item->key() == key) return item;
       }
     }
-    // A miss counts only if nothing moved meanwhile (see the header). Each new round needs a step of the owner's.
+    // A miss counts only if nothing moved meanwhile (see the header). Each new round needs a step
+    // of the owner's.
     const uint32_t distance_now = Distance(*home);
     const uint64_t state_now = state_.load(std::memory_order_acquire);
     if (state_now == state && distance_now == distance) return nullptr;
@@ -149,8 +151,7 @@ Index::Slot* Index::Scan(uint64_t hash, Matches matches, uint32_t* home, uint32_
 
 Index::Slot* Index::FindSlot(uint64_t hash, std::string_view key) {
   uint32_t home, distance;
-  return Scan(
-      hash, [&](Ref ref) { return items_.At(ref)->key() == key; }, &home, &distance);
+  return Scan(hash, [&](Ref ref) { return items_.At(ref)->key() == key; }, &home, &distance);
 }
 
 void Index::Write(Slot* slot, uint64_t entry) {
@@ -186,8 +187,8 @@ bool Index::Place(const Table& table, uint64_t entry) {
   return Displace(table, entry);
 }
 
-// Brings an empty slot from beyond the reach of `entry` within it, by moving entries into it that stay within their own reach
-// (hopscotch hashing: Herlihy, Shavit, Tzafrir 2008).
+// Brings an empty slot from beyond the reach of `entry` within it, by moving entries into it that
+// stay within their own reach (hopscotch hashing: Herlihy, Shavit, Tzafrir 2008).
 bool Index::Displace(const Table& table, uint64_t entry) {
   const uint32_t home = table.HomeIndex(TagIn(entry));
   const uint32_t end = std::min(home + kDisplaceBuckets, table.count + kDistanceMax);
@@ -239,8 +240,9 @@ Index::InsertResult Index::Insert(uint64_t hash, Ref ref) {
       entries_.Add(1);
       return InsertResult::kInserted;
     }
-    // As good as never: 64 full slots in a row and none that could move. Growth makes room, at once rather than in
-    // steps. But not if the table is half empty: then keys of one tag crowd here, and would in any other table.
+    // As good as never: 64 full slots in a row and none that could move. Growth makes room, at once
+    // rather than in steps. But not if the table is half empty: then keys of one tag crowd here,
+    // and would in any other table.
     if (growing()) {
       const uint64_t state = state_.load(std::memory_order_relaxed);
       if (&TableAt(state, hash) != &tables_[Generation(state) & 1]) return InsertResult::kCrowded;
@@ -272,8 +274,7 @@ void Index::LowerDistance(const Table& table, uint32_t home) {
 
 void Index::Erase(uint64_t hash, Ref ref) {
   uint32_t home, distance;
-  Slot* const slot = Scan(
-      hash, [&](Ref found) { return found == ref; }, &home, &distance);
+  Slot* const slot = Scan(hash, [&](Ref found) { return found == ref; }, &home, &distance);
   CHECK(slot != nullptr);
   Write(slot, 0);
   entries_.Subtract(1);
@@ -330,7 +331,8 @@ bool Index::Step(uint32_t buckets) {
   const Table& from = tables_[Generation(state) & 1];
   const Table& to = tables_[(Generation(state) + 1) & 1];
   uint32_t home = Progress(state);
-  const uint32_t end = static_cast<uint32_t>(std::min<uint64_t>(uint64_t{home} + buckets, from.count));
+  const uint32_t end =
+      static_cast<uint32_t>(std::min<uint64_t>(uint64_t{home} + buckets, from.count));
   // What was dropped must be taken before more can be.
   while (home < end && dropped_count_ == 0) MoveBucket(from, to, home++);
   GiveBackDrained(from, home);
@@ -358,7 +360,8 @@ void Index::FreeRetired() {
 Ref Index::Occupant(uint64_t hash, uint32_t i) const {
   CHECK_LT(i, kOccupantsMax);
   const Bucket* const home = HomeOf(hash);
-  return RefIn(home[i / kSlotsPerBucket].slots[i % kSlotsPerBucket].load(std::memory_order_relaxed));
+  return RefIn(
+      home[i / kSlotsPerBucket].slots[i % kSlotsPerBucket].load(std::memory_order_relaxed));
 }
 
 Ref Index::TakeDropped() { return dropped_count_ == 0 ? 0 : dropped_[--dropped_count_]; }

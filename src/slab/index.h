@@ -1,37 +1,44 @@
-// The partition's hash index: from a key's hash to the item that has the key. One writer, the partition's owner; any number
-// of readers, which take no lock and never wait.
+// The partition's hash index: from a key's hash to the item that has the key. One writer, the
+// partition's owner; any number of readers, which take no lock and never wait.
 //
 // A table is an array of buckets, each one cache line of 8 slots; a slot is one atomic word:
 //
 //   63            32 31             3 2      0
 //   | item's ref 32 | hash's tag 29  | spare 3 |     ref 0: empty
 //
-// The tag is bits 3 to 31 of the hash, and the home bucket is tag * buckets / 2^29: a slot alone tells where its entry
-// belongs, so growth touches no item. An entry that does not fit its home bucket goes into one of the next 7; the spare bits
-// of a bucket's slot 0 hold the distance d of the farthest entry whose home the bucket is, so a lookup reads d + 1 buckets,
-// one nearly always. When all 8 are full, an entry of theirs moves farther from its home to make room (always farther, see
-// below). So the table stays quick at a load of 0.85.
+// The tag is bits 3 to 31 of the hash, and the home bucket is tag * buckets / 2^29: a slot alone
+// tells where its entry belongs, so growth touches no item. An entry that does not fit its home
+// bucket goes into one of the next 7; the spare bits of a bucket's slot 0 hold the distance d of
+// the farthest entry whose home the bucket is, so a lookup reads d + 1 buckets, one nearly always.
+// When all 8 are full, an entry of theirs moves farther from its home to make room (always farther,
+// see below). So the table stays quick at a load of 0.85.
 //
-// Growth. Home buckets are monotone in the tag whatever the number of buckets, so a progress mark p cuts both tables in two:
+// Growth. Home buckets are monotone in the tag whatever the number of buckets, so a progress mark p
+// cuts both tables in two:
 //
-//   old   [ empty ...... p | entries with home >= p ]          one atomic word, state_:  growing | generation | p
-//   new   [ entries with home(old) < p | empty ..... ]
+//   old   [ empty ...... p | entries with home >= p ]
+//   new   [ entries with home(old) < p | empty ..... ]        state_: | growing | generation | p |
 //
-// The owner moves bucket p's entries (they lie in p .. p + d): copies them to the new table, publishes p + 1, clears them in
-// the old table. A factor of 1.5 will do as well as 2. No operation waits for more than a few buckets.
+// The owner moves bucket p's entries (they lie in p .. p + d): copies them to the new table,
+// publishes p + 1, clears them in the old table. A factor of 1.5 will do as well as 2. No operation
+// waits for more than a few buckets.
 //
 // Why a reader misses nothing that is there all the time:
 //  - an entry replaced in place is one store to one slot;
-//  - an entry that moves within a table moves to a later bucket: it is first written there, then d of its home is raised if need
-//    be, then its old slot is overwritten. A reader scans upwards; if it comes too late for the old slot it
-//    sees the new one (release, acquire), or, if d was too small when it looked, sees d changed afterwards and looks again;
-//  - an entry that moves to the new table: a reader that finds the old slot cleared sees state_ changed afterwards and looks again.
+//  - an entry that moves within a table moves to a later bucket: it is first written there, then d
+//    of its home is raised if need be, then its old slot is overwritten. A reader scans upwards; if
+//    it comes too late for the old slot it sees the new one (release, acquire), or, if d was too
+//    small when it looked, sees d changed afterwards and looks again;
+//  - an entry that moves to the new table: a reader that finds the old slot cleared sees state_
+//    changed afterwards and looks again.
 //
-// Memory: tables come from mmap, pages never touched cost nothing, and what growth has drained is given back as it goes. A
-// drained table stays mapped until readers of older turns are gone: its owner calls FreeRetired then.
+// Memory: tables come from mmap, pages never touched cost nothing, and what growth has drained is
+// given back as it goes. A drained table stays mapped until readers of older turns are gone: its
+// owner calls FreeRetired then.
 //
-// Owner: Partition. Affinity: Find, Guess and Prefetch: any; the rest: shard. Lifetime: the engine's.
-// Invariant: each entry lies within d of its home, d <= 7, in the table that its home's side of p says; no key twice.
+// Owner: Partition. Affinity: `any shard` and `shard`, as marked. Lifetime: the engine's.
+// Invariant: each entry lies within d of its home, d <= 7, in the table that its home's side of p
+// says; no key twice.
 #ifndef TORC_SRC_SLAB_INDEX_H_
 #define TORC_SRC_SLAB_INDEX_H_
 
@@ -51,7 +58,8 @@ class Index {
   static constexpr uint32_t kDistanceMax = 7;
   using Slot = std::atomic<uint64_t>;
 
-  // A table of at least `buckets` buckets (at least 8). Dies if the memory cannot be had: at start only.
+  // A table of at least `buckets` buckets (at least 8). Dies if the memory cannot be had: at start
+  // only.
   Index(ItemSpace items, uint32_t buckets, bool huge_pages);
   ~Index();
   Index(const Index&) = delete;
@@ -61,22 +69,41 @@ class Index {
 
   // Brings the bucket of `hash` towards the cache.
   void Prefetch(uint64_t hash) const { __builtin_prefetch(HomeOf(hash)); }
-  // The item that most likely has this hash, or null: looks at tags only, touches no item. For prefetching.
-  const Item* Guess(uint64_t hash) const;
+  // The entry that most likely belongs to this hash: by its tag, without a look at the item. For
+  // prefetching, and as a hint to Find, until the caller's turn ends.
+  struct Guess {
+    const Slot* slot = nullptr;  // null: none
+    uint64_t entry = 0;
+  };
+  Guess Locate(uint64_t hash) const;
+  const Item* ItemOf(const Guess& guess) const {
+    return guess.slot == nullptr ? nullptr : items_.At(RefIn(guess.entry));
+  }
   // The item with this key, or null. The item stays valid until the caller's turn ends.
   Item* Find(uint64_t hash, std::string_view key) const;
+  // Likewise; quicker if `guess` is right and still stands.
+  Item* Find(uint64_t hash, std::string_view key, const Guess& guess) const {
+    if (guess.slot != nullptr && guess.slot->load(std::memory_order_acquire) == guess.entry) {
+      Item* const item = items_.At(RefIn(guess.entry));
+      if (__builtin_expect(item->key() == key, 1)) return item;
+    }
+    return Find(hash, key);
+  }
 
   // --- the owner ---
 
   // As Find, and the slot where it lies, valid until the next Insert, Erase or Step. Null: absent.
   Slot* FindSlot(uint64_t hash, std::string_view key);
-  Item* ItemIn(const Slot& slot) const { return items_.At(RefIn(slot.load(std::memory_order_relaxed))); }
+  Item* ItemIn(const Slot& slot) const {
+    return items_.At(RefIn(slot.load(std::memory_order_relaxed)));
+  }
   // Replaces the entry in `slot` by another item with the same key.
   void Replace(Slot* slot, Ref ref);
   enum class InsertResult : uint8_t {
     kInserted,
-    kLater,     // no place, and the table cannot grow before FreeRetired, or TakeDropped is due
-    kCrowded,   // no place, and a larger table would not help, or there is no memory for one: an Occupant must go
+    kLater,    // no place, and the table cannot grow before FreeRetired, or TakeDropped is due
+    kCrowded,  // no place, and a larger table would not help, or there is no memory for one: an
+               // Occupant must go
   };
   // Adds an entry for a key that is absent. Starts growth and drives it on as needed.
   [[nodiscard]] InsertResult Insert(uint64_t hash, Ref ref);
@@ -84,10 +111,12 @@ class Index {
   void Erase(uint64_t hash, Ref ref);
   // Moves up to `buckets` buckets of a growth under way. True: more to move.
   bool Step(uint32_t buckets);
-  // An entry that found no place in the new table and was dropped from the index by Step: its item is the caller's to free.
-  // 0: none. Takes more than 64 keys of nearly the same tag. Ask after each Insert and Step until none is left.
+  // An entry that found no place in the new table and was dropped from the index by Step: its item
+  // is the caller's to free. 0: none. Takes more than 64 keys of nearly the same tag. Ask after
+  // each Insert and Step until none is left.
   Ref TakeDropped();
-  // One of the entries that stand where an entry of `hash` would have to go, `i` from 0 to kOccupantsMax - 1; 0: none there.
+  // One of the entries that stand where an entry of `hash` would have to go, `i` from 0 to
+  // kOccupantsMax - 1; 0: none there.
   static constexpr uint32_t kOccupantsMax = (kDistanceMax + 1) * kSlotsPerBucket;
   Ref Occupant(uint64_t hash, uint32_t i) const;
 
@@ -122,7 +151,9 @@ class Index {
 
   static bool IsGrowing(uint64_t state) { return (state >> 63) != 0; }
   static uint32_t Progress(uint64_t state) { return static_cast<uint32_t>(state); }
-  static uint32_t Generation(uint64_t state) { return static_cast<uint32_t>(state >> 32) & 0x7fffffff; }
+  static uint32_t Generation(uint64_t state) {
+    return static_cast<uint32_t>(state >> 32) & 0x7fffffff;
+  }
   static uint64_t State(bool growing, uint32_t generation, uint32_t progress) {
     return (uint64_t{growing} << 63) | (uint64_t{generation & 0x7fffffff} << 32) | progress;
   }
@@ -149,7 +180,8 @@ class Index {
     const Table& table = TableAt(state_.load(std::memory_order_acquire), hash);
     return &table.buckets[table.HomeIndex(static_cast<uint32_t>(hash))];
   }
-  // Owner: the slot that satisfies `matches(ref)` among those with the tag of `hash`; and its place.
+  // Owner: the slot that satisfies `matches(ref)` among those with the tag of `hash`; and its
+  // place.
   template <typename Matches>
   Slot* Scan(uint64_t hash, Matches matches, uint32_t* home, uint32_t* distance);
 

@@ -3,11 +3,12 @@
 #include <sys/mman.h>
 
 #include <cstring>
-#include <doctest/doctest.h>
 #include <random>
 #include <string>
 #include <unordered_map>
 #include <vector>
+
+#include "third_party/doctest/doctest.h"
 
 namespace torc::slab {
 namespace {
@@ -51,11 +52,16 @@ TEST_CASE("an entry is found, replaced and erased") {
   CHECK(index.Find(1, "a") == nullptr);
   CHECK(index.Insert(1, a) == Index::InsertResult::kInserted);
   CHECK(index.Find(1, "a") == items.space().At(a));
-  CHECK(index.Guess(1) == items.space().At(a));
+  CHECK(index.ItemOf(index.Locate(1)) == items.space().At(a));
+  const Index::Guess guess = index.Locate(1);
   CHECK(index.Find(1, "b") == nullptr);
   index.Replace(index.FindSlot(1, "a"), again);
   CHECK(index.Find(1, "a") == items.space().At(again));
+  CHECK(index.Find(1, "a", guess) == items.space().At(again));  // the guess is of the past
+  CHECK(index.Find(1, "a", index.Locate(1)) == items.space().At(again));
+  CHECK(index.Find(1, "b", index.Locate(1)) == nullptr);
   index.Erase(1, again);
+  CHECK(index.Find(1, "a", guess) == nullptr);
   CHECK(index.Find(1, "a") == nullptr);
   CHECK(index.entries() == 0);
   Check(index);
@@ -76,7 +82,8 @@ TEST_CASE("a random walk with growth agrees with a map") {
     }
     uint64_t growths = 0;
     for (uint32_t step = 0; step < 200'000; ++step) {
-      const uint32_t i = static_cast<uint32_t>(random() % std::min<uint64_t>(kCount, 100 + step / 2));
+      const uint32_t i =
+          static_cast<uint32_t>(random() % std::min<uint64_t>(kCount, 100 + step / 2));
       const uint64_t hash = Mix(i * 3 + seed);
       REQUIRE((index.Find(hash, keys[i]) != nullptr) == present.contains(i));
       if (!present.contains(i)) {
@@ -94,7 +101,8 @@ TEST_CASE("a random walk with growth agrees with a map") {
       }
       if (step % 20'000 == 0) {
         Check(index);
-        for (const auto& [n, h] : present) REQUIRE(index.Find(h, keys[n]) == items.space().At(n + 1));
+        for (const auto& [n, h] : present)
+          REQUIRE(index.Find(h, keys[n]) == items.space().At(n + 1));
       }
     }
     CHECK(growths > 10);
@@ -104,7 +112,8 @@ TEST_CASE("a random walk with growth agrees with a map") {
 }
 
 TEST_CASE("a table takes a load of 0.93 and more before an insert finds no place without growing") {
-  // Growth begins at 0.85 and cannot while a retired table waits: what is left must carry the inserts until then.
+  // Growth begins at 0.85 and cannot while a retired table waits: what is left must carry the
+  // inserts until then.
   constexpr uint32_t kBuckets = 4096;
   Items items(kBuckets * 3 * 8);
   Index index(items.space(), kBuckets, false);
@@ -160,7 +169,8 @@ TEST_CASE("entries that a growing table cannot place are handed to the owner") {
   std::unordered_map<uint32_t, uint64_t> present;
   // 64 entries of one tag, and company that would have to share their buckets in any table.
   for (uint32_t n = 0; n < 30'000; ++n) {
-    const uint64_t hash = n % 40 == 0 && n / 40 < 64 ? 0x80000000u : 0x80000000u + (Mix(n) % 0x8000000);
+    const uint64_t hash =
+        n % 40 == 0 && n / 40 < 64 ? 0x80000000u : 0x80000000u + (Mix(n) % 0x8000000);
     const Ref ref = items.Make(n, std::to_string(n));
     const auto result = index.Insert(hash, ref);
     if (result == Index::InsertResult::kInserted) present[n] = hash;

@@ -1,19 +1,20 @@
 // An item: one key with its value, in one chunk of the arena, or in several when it is large.
 //
-//   | cas 8 | exptime 4 | last_access 4 | value_size 4 | key_size 1 | class 1 | owner bits 1 | reader bits 1 |   24 bytes
-//   | client flags 4, only if not zero | key | value                                                       |
+//   header    | cas 8 | exptime 4 | last_access 4 | value_size 4 | key_size 1 | class 1 | bits 2 |
+//   item      | header 24 | client flags 4, only if not zero | key | value |
 //
-//   chained:  | header | client flags | key | pad to 4 | pages 4 | pieces 4 | ref 4 ... | value's first bytes |
-//             ref -> a whole page, raw bytes              (the first `pages` of the refs)
-//             ref -> a chunk in state kPiece: header, then bytes   (the rest; `owner` names the head)
+//   chained   | header | client flags | key | pad to 4 | pages 4 | pieces 4 | refs | value ... |
+//       ref -> a whole page, raw bytes                        the first `pages` of the refs
+//       ref -> a chunk in state kPiece: header, then bytes    the rest; head() leads back
 //
-// Every chunk of a page that was ever handed out begins with a header whose state says what the chunk is, so that a page can
-// be walked without any other record of its contents.
+// Every chunk of a page that was ever handed out begins with a header whose state says what the
+// chunk is, so that a page can be walked without any other record of its contents.
 //
-// Owner: the arena, for one partition. Affinity: the bytes that follow the header, and its plain fields, do not change
-// between publication in the index and the reuse of the memory, so any shard reads them; `owner bits` and exptime are written
-// by the owning shard; last_access and `reader bits` by whoever reads, as hints: a lost update costs nothing.
-// Lifetime: until all shards are quiescent after it was unlinked. Invariant: Partition::CheckInvariants.
+// Owner: the arena, for one partition. Affinity: the bytes that follow the header, and its plain
+// fields, do not change between publication in the index and the reuse of the memory, so any shard
+// reads them; owner bits and exptime are written by the owning shard; last_access and reader bits
+// by whoever reads, as hints: a lost update costs nothing. Lifetime: until all shards are
+// quiescent after it was unlinked. Invariant: Partition::CheckInvariants.
 #ifndef TORC_SRC_SLAB_ITEM_H_
 #define TORC_SRC_SLAB_ITEM_H_
 
@@ -26,7 +27,8 @@
 
 namespace torc::slab {
 
-// An item's place: its offset in the partition's arena, in granules. 0: none (the arena's first page is never used).
+// An item's place: its offset in the partition's arena, in granules. 0: none (the arena's first
+// page is never used).
 using Ref = uint32_t;
 
 enum class ChunkState : uint8_t {
@@ -121,8 +123,9 @@ class Item {
     const uint8_t bits = reader_bits_.load(std::memory_order_relaxed);
     reader_bits_.store(static_cast<uint8_t>(bits - 1), std::memory_order_relaxed);
   }
-  // Notes a read. Writes only what changes, so that a hot item stays shared in every core's cache: the count stops at
-  // kAccessMax, and the time moves in steps (memcached's ITEM_UPDATE_INTERVAL is 60 seconds too).
+  // Notes a read. Writes only what changes, so that a hot item stays shared in every core's cache:
+  // the count stops at kAccessMax, and the time moves in steps (memcached's ITEM_UPDATE_INTERVAL is
+  // 60 seconds too).
   void NoteAccess(RelativeSeconds now) {
     static constexpr RelativeSeconds kAccessStepSeconds = 60;
     const uint8_t bits = reader_bits_.load(std::memory_order_relaxed);
@@ -131,8 +134,9 @@ class Item {
     }
     if (now - last_access() >= kAccessStepSeconds) set_last_access(now);
   }
-  // Takes over what eviction knows of the item that this one replaces: the key is as hot as it was. Whether it was fetched is
-  // of the value, and stays behind unless `same_value`: a number counted on.
+  // Takes over what eviction knows of the item that this one replaces: the key is as hot as it was.
+  // Whether it was fetched is of the value, and stays behind unless `same_value`: a number counted
+  // on.
   void InheritAccess(const Item& other, bool same_value) {
     const uint8_t mask = same_value ? kAccessMask | kFetched : kAccessMask;
     reader_bits_.store(
@@ -148,7 +152,8 @@ class Item {
   char* key_data() { return bytes() + key_offset(); }
   std::string_view key() const { return {key_data(), key_size_}; }
 
-  // Where the key ends: the value of an item in one chunk, the chain record (aligned to 4) of a chained one.
+  // Where the key ends: the value of an item in one chunk, the chain record (aligned to 4) of a
+  // chained one.
   size_t key_end() const { return key_offset() + key_size_; }
   const char* bytes() const { return reinterpret_cast<const char*>(this); }
   char* bytes() { return reinterpret_cast<char*>(this); }
@@ -178,7 +183,8 @@ class Item {
 static_assert(sizeof(Item) == 24, "DESIGN: a header of at most 24 bytes");
 static_assert(alignof(Item) == 8, "chunks are aligned to 8");
 
-// Turns references into items and back. A value: the partition's base address and the size of a granule.
+// Turns references into items and back. A value: the partition's base address and the size of a
+// granule.
 class ItemSpace {
  public:
   ItemSpace(char* base, uint32_t granule_shift) : base_(base), granule_shift_(granule_shift) {}

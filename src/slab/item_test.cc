@@ -1,12 +1,12 @@
 #include "src/slab/item.h"
 
 #include <cstring>
-#include <doctest/doctest.h>
 #include <string>
 #include <vector>
 
 #include "src/slab/size_classes.h"
 #include "src/slab/value.h"
+#include "third_party/doctest/doctest.h"
 
 namespace torc::slab {
 namespace {
@@ -88,9 +88,9 @@ TEST_CASE("a chained value is written and read across its pieces") {
     const ChainShape shape = classes.Chain(sizeof(Item) + 3, value_size);
     ValueSpace::Chain(head) = {shape.pages, shape.pieces};
     for (uint32_t i = 0; i < shape.pieces; ++i) {
-      ValueSpace::Refs(head)[i] = i < shape.pages
-                                      ? (2 + i) * granules
-                                      : 6 * granules + (i - shape.pages) * classes.chunk_size_max() / 8;
+      ValueSpace::Refs(head)[i] =
+          i < shape.pages ? (2 + i) * granules
+                          : 6 * granules + (i - shape.pages) * classes.chunk_size_max() / 8;
     }
     std::string value(value_size, '\0');
     for (uint32_t i = 0; i < value_size; ++i) value[i] = static_cast<char>(i * 7 + i / 251);

@@ -1,10 +1,12 @@
 // Where unlinked items wait until no shard can still hold a view of them.
 //
-//   Add -> [filling] --EndTurn, if nothing waits: Mark--> [waiting] --BeginTurn, once Elapsed--> free
+//   Add --> [filling] ------------------> [waiting] -----------------------> free
+//                      EndTurn, if none            BeginTurn, once Elapsed
+//                      wait: Mark
 //
-// Two lists suffice: what is unlinked while one batch waits joins the next. The lists cannot run through the items, whose bytes
-// readers still see; they are arrays in address space reserved at start, of which only as much is ever touched
-// as was waiting at the same time.
+// Two lists suffice: what is unlinked while one batch waits joins the next. The lists cannot run
+// through the items, whose bytes readers still see; they are arrays in address space reserved at
+// start, of which only as much is ever touched as was waiting at the same time.
 //
 // Owner: Partition. Affinity: shard. Lifetime: the partition's. Invariant: see above.
 #ifndef TORC_SRC_SLAB_LIMBO_H_
@@ -20,7 +22,8 @@ namespace torc::slab {
 
 class Limbo {
  public:
-  // For at most `capacity` items at a time. `quiescence` null: nobody else reads. Dies if address space is short: at start only.
+  // For at most `capacity` items at a time. `quiescence` null: nobody else reads. Dies if address
+  // space is short: at start only.
   Limbo(size_t capacity, engine::Quiescence* quiescence, ShardId self);
   ~Limbo();
   Limbo(const Limbo&) = delete;
@@ -30,7 +33,8 @@ class Limbo {
   // Ends the owner's turn: its own views are over. `also`: something outside this list waits too.
   // True: what was filling (and what waited outside) is waiting now.
   bool EndTurn(bool also);
-  // What is free now, valid until EndTurn; empty while readers remain. True in *elapsed: waiting is over.
+  // What is free now, valid until EndTurn; empty while readers remain. True in *elapsed: waiting is
+  // over.
   std::span<const Ref> BeginTurn(bool* elapsed);
 
   size_t size() const { return filling_.size + waiting_.size; }

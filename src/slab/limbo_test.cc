@@ -1,6 +1,6 @@
 #include "src/slab/limbo.h"
 
-#include <doctest/doctest.h>
+#include "third_party/doctest/doctest.h"
 
 namespace torc::slab {
 namespace {

@@ -13,10 +13,12 @@ namespace {
 // Home buckets of a new partition: 4,096 slots, 32 KiB.
 constexpr uint32_t kIndexBucketsAtStart = 512;
 
-// A class with fewer pages is poor: it may take pages from others instead of turning over the few items it has.
+// A class with fewer pages is poor: it may take pages from others instead of turning over the few
+// items it has.
 constexpr uint64_t kPoorPages = 3;
 
-// Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn, about 0.2 ms.
+// Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn,
+// about 0.2 ms.
 constexpr uint32_t kPageEvictionsPerTurn = 2048;
 // Chunks walked in one step of a drain.
 constexpr uint32_t kDrainChunks = 512;
@@ -56,9 +58,11 @@ Partition::Partition(const Config& config, const SizeClasses& classes)
       values_(classes, arena_.items()),
       index_(arena_.items(), kIndexBucketsAtStart, config.huge_pages),
       limbo_((size_t{config.pages} << classes.page_shift()) / SizeClasses::kChunkSizeMin,
-             config.quiescence, config.self) {}
+             config.quiescence, config.self),
+      cas_step_(config.shards),
+      cas_(config.self) {}
 
-// ---------------------------------------------------------------------------------------------------------- turns
+// ------------------------------------------------------------------------------------------ turns
 
 void Partition::BeginTurn(RelativeSeconds now) {
   ++turn_;
@@ -132,12 +136,12 @@ void Partition::Flush(RelativeSeconds when) {
   }
   flush_at_ = kNeverExpires;
   // Takes a number of its own, as memcached does.
-  flush_cas_.store(++cas_, std::memory_order_release);
+  flush_cas_.store(cas_ += cas_step_, std::memory_order_release);
   flushed_at_ = now_;
   crawl_until_round_ = crawler_.rounds() + 2;  // this round, which began before, and a whole one
 }
 
-// ---------------------------------------------------------------------------------------------------------- chunks
+// ----------------------------------------------------------------------------------------- chunks
 
 void Partition::Hold(Item* item, int change) {
   const auto hold = [&](PageId id) {
@@ -226,8 +230,8 @@ Item* Partition::MakeChained(const NewItem& wanted, size_t prefix, Room* room) {
   }
   for (uint32_t i = 0; i < chunks && chain.pieces == shape.pages + i; ++i) {
     const bool is_last = i + 1 == chunks && shape.last_bytes != 0;
-    const uint32_t size_class = is_last ? classes_.ClassOf(sizeof(Item) + shape.last_bytes)
-                                        : classes_.count() - 1;
+    const uint32_t size_class =
+        is_last ? classes_.ClassOf(sizeof(Item) + shape.last_bytes) : classes_.count() - 1;
     NoteDemand(size_class);
     Item* const piece = arena_.Allocate(size_class, true);
     if (piece == nullptr) break;
@@ -259,7 +263,7 @@ void Partition::Discard(Item* item) {
   FreeItem(item);
 }
 
-// ---------------------------------------------------------------------------------------------------------- items
+// ------------------------------------------------------------------------------------------ items
 
 uint64_t Partition::BytesOf(const Item* item) {
   if (!item->chained()) return item->key_end() + item->value_size();
@@ -288,7 +292,7 @@ void Partition::CountLive(const Item* item, int change) {
 
 Room Partition::Publish(Item* item, uint64_t hash, Index::Slot* slot) {
   CHECK(item->state() == ChunkState::kReserved);
-  item->set_cas(cas_ + 1);
+  item->set_cas(cas_ + cas_step_);
   const Ref ref = arena_.items().Of(item);
   if (slot != nullptr) {
     Item* const old = index_.ItemIn(*slot);
@@ -312,7 +316,7 @@ Room Partition::Publish(Item* item, uint64_t hash, Index::Slot* slot) {
       }
     }
   }
-  ++cas_;
+  cas_ += cas_step_;
   Hold(item, -1);
   item->set_state(ChunkState::kLive);
   CountLive(item, +1);
@@ -404,7 +408,7 @@ void Partition::ResetCounters() {
   for (ClassCounters& counters : class_counters_) counters.Reset();
 }
 
-// ---------------------------------------------------------------------------------------------------------- room
+// ------------------------------------------------------------------------------------------- room
 
 void Partition::Evict(Item* item, uint64_t hash) {
   if (item->DeadAt(deadline())) {
@@ -418,6 +422,11 @@ void Partition::Evict(Item* item, uint64_t hash) {
   counters.oldest_access.Set(item->last_access());
   if (!item->fetched()) counters.evicted_unfetched.Add(1);
   if (item->access_count() != 0) counters.evicted_active.Add(1);
+  const uint64_t bytes = classes_.chunk_size(item->size_class()) +
+                         (uint64_t{WholePages(item)} << classes_.page_shift());
+  Supply& supply = supply_[item->size_class()];
+  supply.evicted_bytes += bytes;
+  supply.evicted_since_bytes += bytes;
   Unlink(item, hash);
 }
 
@@ -430,7 +439,8 @@ uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
     } victims[kEvictBatch];
     // Chosen first and unlinked after, so that the misses on their buckets overlap.
     uint32_t chosen = 0;
-    for (const uint32_t wanted = std::min(count - evicted, kEvictBatch); chosen < wanted; ++chosen) {
+    for (const uint32_t wanted = std::min(count - evicted, kEvictBatch); chosen < wanted;
+         ++chosen) {
       Item* const item = NextVictim(arena_, size_class, deadline());
       if (item == nullptr) break;
       victims[chosen] = {item, HashOf(item)};
@@ -454,6 +464,33 @@ bool Partition::Poor(uint32_t size_class) const {
   if (item_pages_ > own + 1) return true;
   for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
     if (arena_.page_class(c).pages.Get() > own + 1) return true;
+  }
+  return false;
+}
+
+uint64_t Partition::BytesHeld(uint32_t size_class) const {
+  const uint64_t pages = arena_.page_class(size_class).pages.Get() +
+                         (size_class == classes_.heads() ? item_pages_ : 0);
+  return pages << classes_.page_shift();
+}
+
+double Partition::Turnover(uint32_t size_class) const {
+  return static_cast<double>(supply_[size_class].evicted_bytes) /
+         static_cast<double>(BytesHeld(size_class));
+}
+
+bool Partition::DeservesPage(uint32_t size_class) {
+  if (supply_[size_class].evicted_since_bytes < classes_.page_size()) return false;
+  supply_[size_class].evicted_since_bytes = 0;
+  // The recent past: as many pages' worth of evictions as there are pages, more or less.
+  if (++decisions_ >= arena_.pages_total()) {
+    decisions_ = 0;
+    for (Supply& supply : supply_) supply.evicted_bytes /= 2;
+  }
+  for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
+    // The last page of a class is not worth the move.
+    if (c == size_class || BytesHeld(c) < 2 * classes_.page_size()) continue;
+    if (2 * Turnover(c) < Turnover(size_class)) return true;
   }
   return false;
 }
@@ -497,28 +534,25 @@ bool Partition::FreeUpPage(uint32_t but_not) {
     DrainStep();
     return true;
   }
-  // From the largest holder down. The heads' class stands for all large items: one of them is evicted whole.
   std::bitset<SizeClasses::kClassesMax> tried;
   tried.set(but_not);
   for (;;) {
-    uint32_t largest = SizeClasses::kClassesMax;
-    uint64_t pages_max = 0;
+    uint32_t best = kNoClass;
     for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
-      const uint64_t pages =
-          arena_.page_class(c).pages.Get() + (c == classes_.heads() ? item_pages_ : 0);
-      if (!tried[c] && pages > pages_max) {
-        largest = c;
-        pages_max = pages;
+      if (tried[c] || BytesHeld(c) == 0) continue;
+      if (best == kNoClass || Turnover(c) < Turnover(best) ||
+          (Turnover(c) == Turnover(best) && BytesHeld(c) > BytesHeld(best))) {
+        best = c;
       }
     }
-    if (pages_max == 0) return false;
-    tried.set(largest);
-    if (largest == classes_.heads() && item_pages_ > 0) {
-      if (EvictFrom(largest, 1) > 0) {
+    if (best == kNoClass) return false;
+    tried.set(best);
+    if (best == classes_.heads() && item_pages_ > 0) {
+      if (EvictFrom(best, 1) > 0) {
         if (evictions_left_ > 0) --evictions_left_;
         return true;
       }
-    } else if (BeginDrainOf(largest)) {
+    } else if (BeginDrainOf(best)) {
       DrainStep();
       return true;
     }
@@ -559,10 +593,12 @@ Room Partition::MakeRoomForPages(uint32_t pages) {
 
 void Partition::TopUp(uint32_t size_class) {
   Supply& supply = supply_[size_class];
-  // Twice a turn's demand, for readers take about a turn to go; falls slowly, as demand comes in bursts.
+  // Twice a turn's demand, for readers take about a turn to go; falls slowly, as demand comes in
+  // bursts.
   const uint32_t chunks = static_cast<uint32_t>(arena_.page_class(size_class).pages.Get()) *
                           classes_.chunks_per_page(size_class);
-  supply.target = std::min(std::max(2 * supply.taken, supply.target - supply.target / 8), chunks / 16 + 1);
+  supply.target =
+      std::min(std::max(2 * supply.taken, supply.target - supply.target / 8), chunks / 16 + 1);
   supply.taken = 0;
   if (!evict_ || arena_.pool_pages() > earmarked_) return;
   const uint32_t ready = arena_.free_chunks(size_class) + supply.limbo;
@@ -570,11 +606,15 @@ void Partition::TopUp(uint32_t size_class) {
   // Heads are evicted for their pages, when those are wanted.
   if (size_class == classes_.heads()) return;
   if (PageComingFor(size_class)) return;
-  if (Poor(size_class) && FreeUpPage(size_class)) return;
+  if (Poor(size_class)) {
+    if (FreeUpPage(size_class)) return;
+  } else if (DeservesPage(size_class)) {
+    FreeUpPage(size_class);  // takes turns to arrive: the class helps itself meanwhile
+  }
   EvictFrom(size_class, supply.target - ready);
 }
 
-// ---------------------------------------------------------------------------------------------------------- invariants
+// ------------------------------------------------------------------------------------- invariants
 
 void Partition::CheckInvariants() const {
   arena_.CheckInvariants();
@@ -595,7 +635,8 @@ void Partition::CheckInvariants() const {
       &walk);
   CHECK_EQ(walk.entries, counters_.items.Get());
 
-  uint64_t expiring = 0, live = 0, live_bytes = 0, unlinked = 0, pinned = 0, pieces = 0, pieces_of_items = 0;
+  uint64_t expiring = 0, live = 0, live_bytes = 0, unlinked = 0, pinned = 0, pieces = 0,
+           pieces_of_items = 0;
   uint64_t item_pages = 0, limbo_pages = 0, pages_of_items = 0;
   std::array<Supply, SizeClasses::kClassesMax> supply{};
   std::array<uint64_t, SizeClasses::kClassesMax> items{};

@@ -1,20 +1,28 @@
 // One shard's part of the cache: an index, an arena, and the life of items between them.
 //
-//              Make                Publish               Unlink, or replaced by Publish       readers gone
-//    (free) ---------> kReserved ----------> kLive ------------------------> kUnlinked --------------------> (free)
-//                          |                                                     |  pinned               ^
-//                          +-- Discard -> (free)                                 +--------> kOrphan -----+ last Unpin
+//            Make             Publish         Unlink, or replaced             readers gone
+//    (free) ------> kReserved --------> kLive -------------------> kUnlinked --------------> (free)
+//                       |                                              |                       ^
+//                       +-- Discard --> (free)                         | pinned                |
+//                                                                      +---> kOrphan ----------+
+//                                                                             last Unpin
 //
-// Room is made ahead of need: at the end of each turn, classes that took chunks are topped up to what a turn takes, by
-// eviction, so that the chunks are past their readers when the next turn asks. When that was not enough, Make says kLater and
-// has seen to it that memory is on its way; kNever only if nothing in the partition could be freed.
+// Room is made ahead of need: at the end of each turn, classes that took chunks are topped up to
+// what a turn takes, by eviction, so that the chunks are past their readers when the next turn
+// asks. When that was not enough, Make says kLater and has seen to it that memory is on its way;
+// kNever only if nothing in the partition could be freed.
 //
-// Where room comes from, in this order: the class's free chunks; the pool of pages; eviction in the class; and if the class is poor,
-// a page of the largest holder, which is drained. A chained item that waits for pages earmarks them, so that small items, which
-// find room in their classes, do not take each one that comes free.
+// Where room comes from, in this order: the class's free chunks; the pool of pages; eviction in the
+// class. Pages move besides: a class that has hardly any, or that turns over twice as fast as
+// another, takes a page of the class that turns over most slowly; the page is drained, its items
+// evicted. For each page's worth that a class evicts it may take one page, so what moves is bounded
+// by what is stored, and after a shift in item sizes the memory follows. A chained item that waits
+// for pages earmarks them, so that small items, which find room in their classes, do not take each
+// one that comes free.
 //
 // Owner: SlabEngine. Affinity: shard, but for what is marked `any shard`. Lifetime: the engine's.
-// Invariant: the index holds exactly the items in state kLive; the counters match a walk of all pages.
+// Invariant: the index holds exactly the items in state kLive; the counters match a walk of all
+// pages.
 #ifndef TORC_SRC_SLAB_PARTITION_H_
 #define TORC_SRC_SLAB_PARTITION_H_
 
@@ -42,8 +50,9 @@ namespace torc::slab {
 struct ClassCounters {
   // Gauges.
   Counter items;
-  Counter bytes;            // of items: headers, keys, values
-  Counter oldest_access;    // RelativeSeconds: the last access of the item evicted last, or when the first item came
+  Counter bytes;          // of items: headers, keys, values
+  Counter oldest_access;  // RelativeSeconds: the last access of the item evicted last, or when the
+                          // first item came
   // Counted.
   Counter evicted;
   Counter evicted_nonzero;  // of those with an expiry
@@ -92,6 +101,7 @@ class Partition {
     bool huge_pages;
     engine::Quiescence* quiescence;
     ShardId self;
+    uint32_t shards = 1;
   };
   Partition(const Config& config, const SizeClasses& classes);
 
@@ -120,12 +130,13 @@ class Partition {
     uint32_t client_flags;
     uint32_t value_size;
   };
-  // A reserved item with its client flags and everything but key and value bytes filled in; null: `*room` says why.
+  // A reserved item with its client flags and everything but key and value bytes filled in; null:
+  // `*room` says why.
   [[nodiscard]] Item* Make(const NewItem& wanted, Room* room);
   // Gives back a reserved item.
   void Discard(Item* item);
-  // Gives a reserved item the next CAS unique and puts it in the index, in place of the item in `slot` if not null.
-  // kLater, kNever: the index had no room, and the item is still reserved.
+  // Gives a reserved item the next CAS unique and puts it in the index, in place of the item in
+  // `slot` if not null. kLater, kNever: the index had no room, and the item is still reserved.
   [[nodiscard]] Room Publish(Item* item, uint64_t hash, Index::Slot* slot);
   Index& index() { return index_; }
 
@@ -149,7 +160,8 @@ class Partition {
  private:
   friend class PartitionTest;
 
-  // The pages of an item are held while it is reserved or pinned, and again if both: held pages are not drained.
+  // The pages of an item are held while it is reserved or pinned, and again if both: held pages are
+  // not drained.
   void Hold(Item* item, int change);
   Item* AllocateChunk(uint32_t size_class);
   Item* MakeChained(const NewItem& wanted, size_t prefix, Room* room);
@@ -168,13 +180,22 @@ class Partition {
   Room MakeRoomForPages(uint32_t pages);
   uint32_t EvictFrom(uint32_t size_class, uint32_t count);
   void Evict(Item* item, uint64_t hash);
-  // Sets a page's worth of memory free from whoever holds most, but not from class `but_not`. False: nothing can be.
+  // Sets a page's worth of memory free, from the class that turns over most slowly, and of equals
+  // from the largest; but not from class `but_not`. The heads' class stands for all large items.
+  // False: nothing can be.
   bool FreeUpPage(uint32_t but_not);
   bool BeginDrainOf(uint32_t size_class);
   void DrainStep();
   bool Poor(uint32_t size_class) const;
+  // The class has evicted a page's worth since it was last asked, and another one turns over at
+  // less than half its pace.
+  bool DeservesPage(uint32_t size_class);
+  uint64_t BytesHeld(uint32_t size_class) const;
+  // How often a class has turned over in the recent past, to compare. 0: it evicts nothing.
+  double Turnover(uint32_t size_class) const;
   uint32_t EvictableIn(uint32_t size_class) const;
-  // An entry for `hash` has no place in the index: evicts one of those in its way. False: none may go.
+  // An entry for `hash` has no place in the index: evicts one of those in its way. False: none may
+  // go.
   bool EvictOccupant(uint64_t hash);
   // Sees off what a growing index had to drop. True: something was.
   bool UnlinkDropped();
@@ -199,10 +220,14 @@ class Partition {
   ExpiryCrawler crawler_;
 
   RelativeSeconds now_ = kClockStart;
-  uint64_t cas_ = 0;  // given out last
+  // CAS uniques differ between all items of the server, as memcached's do: each partition counts in
+  // steps of their number.
+  const uint64_t cas_step_;
+  uint64_t cas_;  // given out last
   RelativeSeconds flush_at_ = kNeverExpires;
-  uint64_t expiring_ = 0;         // live items with an expiry
-  // A flush happened: until this round of the crawler's, dead items may be anywhere. It lets them be at first.
+  uint64_t expiring_ = 0;  // live items with an expiry
+  // A flush happened: until this round of the crawler's, dead items may be anywhere. It lets them
+  // be at first.
   uint64_t crawl_until_round_ = 0;
   RelativeSeconds flushed_at_ = 0;
   enum class Retired : uint8_t { kNone, kNew, kMarked };
@@ -218,14 +243,17 @@ class Partition {
   uint32_t limbo_pages_ = 0;  // whole pages of items in limbo
   uint32_t item_pages_ = 0;   // whole pages of all chained items
   struct Supply {
-    uint32_t taken = 0;   // chunks, this turn
-    uint32_t target = 0;  // free chunks wanted at the start of a turn
-    uint32_t limbo = 0;   // chunks that come free after their readers
-    uint32_t pinned = 0;  // live items that eviction must pass over
+    uint32_t taken = 0;                // chunks, this turn
+    uint32_t target = 0;               // free chunks wanted at the start of a turn
+    uint32_t limbo = 0;                // chunks that come free after their readers
+    uint32_t pinned = 0;               // live items that eviction must pass over
+    uint64_t evicted_bytes = 0;        // in the recent past: halved now and then
+    uint64_t evicted_since_bytes = 0;  // since DeservesPage said yes or no
   };
   std::array<Supply, SizeClasses::kClassesMax> supply_{};
   std::array<uint8_t, SizeClasses::kClassesMax> active_{};  // classes with taken != 0
   uint32_t active_count_ = 0;
+  uint32_t decisions_ = 0;  // of DeservesPage, since evicted_bytes were halved
 
   PartitionCounters counters_;
   std::array<ClassCounters, SizeClasses::kClassesMax> class_counters_{};

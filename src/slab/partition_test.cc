@@ -1,4 +1,5 @@
-// Memory under pressure: eviction, pages that move, large items, pins, reservations, expiry, growth; seen through the engine.
+// Memory under pressure: eviction, pages that move, large items, pins, reservations, expiry,
+// growth; seen through the engine.
 #include "src/slab/partition.h"
 
 #include <cmath>
@@ -7,8 +8,7 @@
 
 #include "src/slab/slab_engine.h"
 #include "src/slab/testing.h"
-
-#include <doctest/doctest.h>
+#include "third_party/doctest/doctest.h"
 
 namespace torc::slab {
 namespace {
@@ -35,7 +35,8 @@ class Cache {
   // Sets keys PREFIX0, PREFIX1, ... of `size` bytes.
   void Fill(const std::string& prefix, int count, size_t size) {
     for (int i = 0; i < count; ++i) {
-      REQUIRE(shard.Set(prefix + std::to_string(i), Bytes(size, static_cast<uint64_t>(i))) == Result::kStored);
+      REQUIRE(shard.Set(prefix + std::to_string(i), Bytes(size, static_cast<uint64_t>(i))) ==
+              Result::kStored);
     }
   }
   int CountHits(const std::string& prefix, int count, size_t size) {
@@ -47,6 +48,20 @@ class Cache {
       ++hits;
     }
     return hits;
+  }
+  // Stores and pins in one turn, so that the item is not the first to be evicted. Null: it was not
+  // stored.
+  const void* SetAndPin(std::string_view key, std::string_view value) {
+    shard.Begin();
+    const void* pinned = nullptr;
+    if (shard.Run(TestShard::Make(Verb::kSet, key, value)).result == Result::kStored) {
+      const Op op = shard.Run(TestShard::Make(Verb::kGet, key));
+      REQUIRE(op.result == Result::kHit);
+      REQUIRE(engine.Pin(0, op.item));
+      pinned = op.item;
+    }
+    shard.End();
+    return pinned;
   }
   // A hit that stays pinned.
   const void* Pin(std::string_view key) {
@@ -87,10 +102,10 @@ TEST_CASE("a full cache goes on storing, and what was read lately stays") {
   CHECK(cache.shard.turns_waited < 100);
 }
 
-TEST_CASE("the memory limit is used: 100 bytes of value cost less than 136") {
+TEST_CASE("the memory limit is used: 100 bytes of value cost less than 138") {
   Cache cache(16 * kMb);
   cache.Fill("k", 300'000, 100);
-  CHECK(cache.engine.Totals().items > 16 * kMb / 136);
+  CHECK(cache.engine.Totals().items > 16 * kMb / 138);
   CHECK(cache.engine.Totals().pages_free == 0);
 }
 
@@ -145,8 +160,9 @@ TEST_CASE("sizes mixed at random in a tiny memory: all stores succeed, all hits 
       const std::string key = "key" + std::to_string(n);
       if (random() % 2 == 0) {
         const double power = static_cast<double>(random() % 1000) / 1000;
-        const size_t size = random() % 20 == 0 ? static_cast<size_t>(std::pow(static_cast<double>(size_max), power))
-                                               : random() % 500;
+        const size_t size =
+            random() % 20 == 0 ? static_cast<size_t>(std::pow(static_cast<double>(size_max), power))
+                               : random() % 500;
         const uint64_t seed = random();
         REQUIRE(cache.shard.Set(key, Bytes(size, seed)) == Result::kStored);
         last[n] = {size, seed};
@@ -164,7 +180,8 @@ TEST_CASE("a large item is larger than everything that is free at once, again an
   Cache cache(4 * kMb);
   for (int i = 0; i < 50; ++i) {
     cache.Fill("s" + std::to_string(i % 7) + "-", 2000, 30 + static_cast<size_t>(i) * 13);
-    REQUIRE(cache.shard.Set("large", Bytes(700'000 + static_cast<size_t>(i) * 1000, 1)) == Result::kStored);
+    REQUIRE(cache.shard.Set("large", Bytes(700'000 + static_cast<size_t>(i) * 1000, 1)) ==
+            Result::kStored);
     cache.engine.CheckInvariants(0);
   }
 }
@@ -179,7 +196,9 @@ TEST_CASE("without eviction a full cache refuses, and a set that fails removes t
   CHECK(cache.shard.Do(Verb::kAdd, "other", Bytes(1000, 2)) == Result::kStored);  // the place of k1
   CHECK(cache.shard.Do(Verb::kReplace, "k2", Bytes(1000, 2)) == Result::kNoMemory);
   CHECK(cache.shard.Get("k2"));
-  CHECK(cache.shard.Do(Verb::kAppend, "k2", "x") == Result::kStored);  // lies in a class of its own
+  CHECK(cache.shard.Do(Verb::kAppend, "k2", "x") ==
+        Result::kNotStored);  // memcached's answer to this
+  CHECK(cache.shard.Get("k2") == Bytes(1000, 1));
   CHECK(cache.shard.Set("large", Bytes(500'000, 1)) == Result::kNoMemory);
   CHECK(cache.engine.Totals().evictions == 0);
   CHECK(cache.engine.Totals().store_no_memory > 0);
@@ -217,13 +236,12 @@ TEST_CASE("a pinned item keeps its bytes, through eviction, replacement and dele
 TEST_CASE("pins everywhere: stores find the room that is left, and fail only when there is none") {
   Cache cache(512 * 1024);
   std::vector<const void*> pinned;
-  int stored = 0;
-  for (;; ++stored) {
-    const std::string key = "k" + std::to_string(stored);
-    if (cache.shard.Set(key, Bytes(1500, 1)) != Result::kStored) break;
-    pinned.push_back(cache.Pin(key));
+  for (;;) {
+    const void* item = cache.SetAndPin("k" + std::to_string(pinned.size()), Bytes(1500, 1));
+    if (item == nullptr) break;
+    pinned.push_back(item);
   }
-  CHECK(stored > 250);
+  CHECK(pinned.size() > 250);
   CHECK(cache.shard.Set("large", Bytes(100'000, 1)) == Result::kNoMemory);
   cache.engine.CheckInvariants(0);
   for (const void* item : pinned) cache.engine.Unpin(0, item);
@@ -231,12 +249,15 @@ TEST_CASE("pins everywhere: stores find the room that is left, and fail only whe
   CHECK(cache.shard.Set("k0", Bytes(1500, 1)) == Result::kStored);
 }
 
-TEST_CASE("one pin in each page does not stop a store of that class or another, and stops a large one honestly") {
+TEST_CASE(
+    "one pin in each page does not stop a store of that class or another, and stops a large one "
+    "honestly") {
   Cache cache(512 * 1024);
   cache.Fill("k", 3000, 300);
   std::vector<const void*> pinned;
   for (int i = 0; i < 3000; i += 7) {
-    if (cache.shard.Get("k" + std::to_string(i))) pinned.push_back(cache.Pin("k" + std::to_string(i)));
+    if (cache.shard.Get("k" + std::to_string(i)))
+      pinned.push_back(cache.Pin("k" + std::to_string(i)));
   }
   CHECK(pinned.size() > 100);
   cache.Fill("more", 3000, 300);
@@ -299,7 +320,8 @@ TEST_CASE("a waiting large store is not starved by small ones") {
     REQUIRE(result == ReserveResult::kLater);
     for (int i = 0; i < 100; ++i) {
       const std::string key = "new" + std::to_string(turns) + "-" + std::to_string(i);
-      Op op = TestShard::Make(Verb::kSet, key, "0123456789012345678901234567890123456789012345678901234567890");
+      Op op = TestShard::Make(Verb::kSet, key,
+                              "0123456789012345678901234567890123456789012345678901234567890");
       if (cache.engine.Execute(0, {&op, 1}) == 0) break;
       REQUIRE(op.result == Result::kStored);
     }
@@ -347,18 +369,19 @@ TEST_CASE("the crawler brings back the memory of the flushed, and then rests") {
   CHECK(!cache.engine.Background(0));
 }
 
-TEST_CASE("dead items are evicted before live ones that were never read") {
+TEST_CASE("dead items are evicted, live ones that were read are not") {
   Cache cache(kMb);
   const int count = 6000;
   for (int i = 0; i < count; ++i) {
     cache.shard.Set("k" + std::to_string(i), Bytes(100, 1), i % 2 == 0 ? 101 : 0);
   }
+  for (int i = 1; i < count; i += 2) cache.shard.Get("k" + std::to_string(i));
+  CHECK(cache.engine.Totals().evictions == 0);
   cache.shard.now = 101;
-  const uint64_t before = cache.engine.Totals().evictions;
   cache.Fill("new", 3000, 100);
   const auto totals = cache.engine.Totals();
   CHECK(totals.reclaimed > 1000);
-  CHECK(totals.evictions - before < 2000);
+  CHECK(totals.evictions == 0);
 }
 
 TEST_CASE("the last partition gets what the division leaves over") {
@@ -369,7 +392,8 @@ TEST_CASE("the last partition gets what the division leaves over") {
   const SlabEngine engine(options);
   const auto totals = engine.Totals();
   CHECK(totals.pages_free * totals.page_size_bytes <= options.memory_limit_bytes);
-  CHECK(totals.pages_free * totals.page_size_bytes > options.memory_limit_bytes - 4 * totals.page_size_bytes);
+  CHECK(totals.pages_free * totals.page_size_bytes >
+        options.memory_limit_bytes - 4 * totals.page_size_bytes);
 }
 
 TEST_CASE("preallocated memory works like other memory") {

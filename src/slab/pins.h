@@ -1,10 +1,11 @@
 // Which items are pinned, how often and since when: items whose bytes a send in flight still reads.
 //
-// An open-addressing table of fixed size, at most half full, so that pinning never allocates; an item carries one bit that
-// says whether to look here. Removal moves later entries back: there are no tombstones.
+// An open-addressing table of fixed size, at most half full, so that pinning never allocates; an
+// item carries one bit that says whether to look here. Removal moves later entries back: there are
+// no tombstones.
 //
-// Owner: Partition. Affinity: shard. Lifetime: the partition's. Invariant: at most kPinsMax entries, each found from its hash
-// without an empty slot in between; counts are not zero.
+// Owner: Partition. Affinity: shard. Lifetime: the partition's. Invariant: at most kPinsMax
+// entries, each found from its hash without an empty slot in between; counts are not zero.
 #ifndef TORC_SRC_SLAB_PINS_H_
 #define TORC_SRC_SLAB_PINS_H_
 
@@ -18,7 +19,8 @@ namespace torc::slab {
 
 class Pins {
  public:
-  // Distinct items pinned at the same time: sends in flight with a large value, one or two a connection.
+  // Distinct items pinned at the same time: sends in flight with a large value, one or two a
+  // connection.
   static constexpr uint32_t kPinsMax = 4096;
 
   Pins();

@@ -1,8 +1,9 @@
 #include "src/slab/pins.h"
 
-#include <doctest/doctest.h>
 #include <random>
 #include <unordered_map>
+
+#include "third_party/doctest/doctest.h"
 
 namespace torc::slab {
 namespace {

@@ -37,18 +37,16 @@ SizeClasses::SizeClasses(uint64_t partition_bytes)
   const uint32_t largest = page_size() / kLargestPerPage;
   uint32_t size = std::max(kChunkSizeMin, unit);
   for (;;) {
-    const uint32_t per_page = page_size() / size;
-    size = std::min(largest, page_size() / per_page / unit * unit);
+    CHECK_LT(count_, kClassesMax - 1);
     sizes_[count_] = size;
     per_page_[count_] = page_size() / size;
     ++count_;
     if (size == largest) break;
-    CHECK_LT(count_, kClassesMax - 1);
-    const uint32_t next = std::max(size + unit, (size + size / kStepDivisor) / unit * unit);
-    // From here on the divisors of the page are the only steps that leave no unused end.
-    size = next <= largest && page_size() / next == per_page_[count_ - 1]
-               ? page_size() / (per_page_[count_ - 1] - 1) / unit * unit
-               : next;
+    // As many chunks a page as make the step at most the wanted one, or else one chunk less: the
+    // smallest step that leaves no unused end.
+    const uint32_t wanted = std::max(size + unit, size + size / kStepDivisor);
+    const uint32_t per_page = std::min((page_size() + wanted - 1) / wanted, page_size() / size - 1);
+    size = std::clamp(page_size() / per_page / unit * unit, size + unit, largest);
   }
   sizes_[count_] = largest;
   per_page_[count_] = kLargestPerPage;
@@ -65,7 +63,8 @@ SizeClasses::SizeClasses(uint64_t partition_bytes)
 uint32_t SizeClasses::piece_bytes() const { return chunk_size_max() - uint32_t{sizeof(Item)}; }
 
 ChainShape SizeClasses::Chain(size_t prefix, uint32_t value_size) const {
-  // More refs leave less room for the value in the head, which may take one ref more: rises to its fixed point in a few rounds.
+  // More refs leave less room for the value in the head, which may take one ref more: rises to its
+  // fixed point in a few rounds.
   for (uint32_t pieces = 0;;) {
     const size_t offset = ChainValueOffset(prefix, pieces);
     CHECK_LT(offset, size_t{chunk_size_max()});

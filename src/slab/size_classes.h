@@ -1,13 +1,16 @@
 // The ladder of chunk sizes, and the shape of items that exceed it.
 //
-// Sizes rise by about 1/14 from 32 bytes to an eighth of a page, each as large as its number of chunks per page allows, so
-// that a page has no unused end. Expected waste by rounding is half a step: 3.5 % of an item, up to 6 % just below
-// an eighth of a page, where the next divisor of the page is farther away. Larger items are chained.
+// Sizes rise by about 1/14 from 32 bytes to an eighth of a page, each as large as its number of
+// chunks per page allows, so that a page has no unused end. Expected waste by rounding is half a
+// step: 3.5 % of an item, up to 6 % just below an eighth of a page, where the next divisor of the
+// page is farther away. Larger items are chained.
 //
-// Page size follows the partition: about 1/256 of it, so that a hundred classes find room in 4 MB as well as in 64 GB.
+// Page size follows the partition: about 1/256 of it, so that a hundred classes find room in 4 MB
+// as well as in 64 GB.
 //
 // Owner: the engine; one for all partitions. Affinity: any (immutable). Lifetime: the engine's.
-// Invariant: sizes rise strictly, are multiples of the granule, and divide the page with less than a chunk left over.
+// Invariant: sizes rise strictly, are multiples of the granule, and divide the page with less than
+// a chunk left over.
 #ifndef TORC_SRC_SLAB_SIZE_CLASSES_H_
 #define TORC_SRC_SLAB_SIZE_CLASSES_H_
 
@@ -20,10 +23,10 @@ namespace torc::slab {
 
 // What a chained item is made of; see item.h.
 struct ChainShape {
-  uint32_t pages;        // whole pages
-  uint32_t pieces;       // pages and chunks
-  uint32_t head_bytes;   // value bytes in the head chunk
-  uint32_t last_bytes;   // value bytes in the last chunk, 0 if it is as large as the others
+  uint32_t pages;       // whole pages
+  uint32_t pieces;      // pages and chunks
+  uint32_t head_bytes;  // value bytes in the head chunk
+  uint32_t last_bytes;  // value bytes in the last chunk, 0 if it is as large as the others
 };
 
 class SizeClasses {
@@ -41,8 +44,9 @@ class SizeClasses {
   // log2 of the unit of references: 3, more for partitions beyond 32 GiB.
   uint32_t granule_shift() const { return granule_shift_; }
 
-  // Classes for items and pieces are 0 to count() - 1. Class count() has the largest chunks once more: heads of chained
-  // items live there and nowhere else, so that eviction among small items never meets a large one.
+  // Classes for items and pieces are 0 to count() - 1. Class count() has the largest chunks once
+  // more: heads of chained items live there and nowhere else, so that eviction among small items
+  // never meets a large one.
   uint32_t count() const { return count_; }
   uint32_t heads() const { return count_; }
   uint32_t count_with_heads() const { return count_ + 1; }
@@ -51,9 +55,12 @@ class SizeClasses {
   uint32_t chunk_size_max() const { return sizes_[count_ - 1]; }
 
   // The smallest class whose chunks hold `bytes`, 1 to chunk_size_max().
-  uint32_t ClassOf(size_t bytes) const { return by_granule_[(bytes + granule() - 1) >> granule_shift_]; }
+  uint32_t ClassOf(size_t bytes) const {
+    return by_granule_[(bytes + granule() - 1) >> granule_shift_];
+  }
 
-  // How a value of `value_size` follows `prefix` bytes (header to the end of the key) when both exceed chunk_size_max().
+  // How a value of `value_size` follows `prefix` bytes (header to the end of the key) when both
+  // exceed chunk_size_max().
   ChainShape Chain(size_t prefix, uint32_t value_size) const;
   // Where in the head chunk a chained item's refs begin, and its value.
   static size_t ChainOffset(size_t prefix) { return (prefix + 3) & ~size_t{3}; }

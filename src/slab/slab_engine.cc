@@ -17,14 +17,16 @@ using engine::Op;
 using engine::Result;
 using engine::Verb;
 
-// What memcached counts of an item against -I besides key and value: its header (48), the CAS unique (8), the key's end (1)
-// and the value's line end (2). Seen to hold to the byte on 1.6.45 with -I 1m, 2m and 64m; client flags count 4 more.
+// What memcached counts of an item against -I besides key and value: its header (48), the CAS
+// unique (8), the key's end (1) and the value's line end (2). Seen to hold to the byte on 1.6.45
+// with -I 1m, 2m and 64m; client flags count 4 more.
 constexpr uint64_t kPeerOverheadBytes = 59;
 constexpr uint64_t kPeerFlagsBytes = 4;
 // memcached does not count in items that it stores in pieces: those above its slab_chunk_max.
 constexpr uint64_t kPeerChunkMaxBytes = uint64_t{512} << 10;
 
-// Operations whose cache misses overlap. At most 4 lines each: fits the first-level cache with room to spare.
+// Operations whose cache misses overlap. At most 4 lines each: fits the first-level cache with room
+// to spare.
 constexpr size_t kPrefetchGroup = 32;
 // Below this there is nothing to overlap.
 constexpr size_t kPrefetchOpsMin = 4;
@@ -54,8 +56,9 @@ SlabEngine::SlabEngine(const engine::EngineOptions& options) : options_(options)
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   CHECK(mapped != MAP_FAILED);
   memory_ = static_cast<char*>(mapped);
-  char* const begin = memory_ + (kHugePageBytes - reinterpret_cast<uintptr_t>(memory_) % kHugePageBytes) %
-                                    kHugePageBytes;
+  char* const begin =
+      memory_ +
+      (kHugePageBytes - reinterpret_cast<uintptr_t>(memory_) % kHugePageBytes) % kHugePageBytes;
   if (options.huge_pages) (void)madvise(begin, stride_ * options.shards, MADV_HUGEPAGE);
 
   readers_ = std::make_unique<Reader[]>(options.shards);
@@ -69,7 +72,8 @@ SlabEngine::SlabEngine(const engine::EngineOptions& options) : options_(options)
       std::memset(first, 0, size_t{pages} << classes_->page_shift());
     }
     partitions_.push_back(std::make_unique<Partition>(
-        Partition::Config{memory, pages, options.evict, options.huge_pages, options.quiescence, shard},
+        Partition::Config{memory, pages, options.evict, options.huge_pages, options.quiescence,
+                          shard, options.shards},
         *classes_));
   }
 }
@@ -81,8 +85,8 @@ SlabEngine::~SlabEngine() {
 
 const Partition& SlabEngine::PartitionOf(const void* item) const {
   const Partition& first = *partitions_[0];
-  const uintptr_t offset =
-      reinterpret_cast<uintptr_t>(item) - reinterpret_cast<uintptr_t>(first.arena().items().BytesAt(0));
+  const uintptr_t offset = reinterpret_cast<uintptr_t>(item) -
+                           reinterpret_cast<uintptr_t>(first.arena().items().BytesAt(0));
   CHECK_LT(offset / stride_, partitions_.size());
   return *partitions_[offset / stride_];
 }
@@ -105,15 +109,17 @@ bool SlabEngine::Background(ShardId self) { return own(self).Background(); }
 
 void SlabEngine::Flush(ShardId self, RelativeSeconds when) { own(self).Flush(when); }
 
-// ---------------------------------------------------------------------------------------------------------- batches
+// ---------------------------------------------------------------------------------------- batches
 
 void SlabEngine::PrefetchBuckets(std::span<const Op> ops) const {
   for (const Op& op : ops) partitions_[OwnerOf(op.hash)]->index().Prefetch(op.hash);
 }
 
-void SlabEngine::PrefetchItems(std::span<const Op> ops) const {
+void SlabEngine::PrefetchItems(std::span<const Op> ops, Index::Guess* guesses) const {
   for (const Op& op : ops) {
-    const Item* const item = partitions_[OwnerOf(op.hash)]->index().Guess(op.hash);
+    const Index& index = partitions_[OwnerOf(op.hash)]->index();
+    *guesses = index.Locate(op.hash);
+    const Item* const item = index.ItemOf(*guesses++);
     if (item == nullptr) continue;
     __builtin_prefetch(item);
     // A header, a key and a short value go on into the next line more often than not.
@@ -126,7 +132,7 @@ size_t SlabEngine::Execute(ShardId self, std::span<Op> ops) {
   CHECK_LE(ops.size(), engine::kBatchMax);
   if (ops.size() < kPrefetchOpsMin) {
     for (size_t i = 0; i < ops.size(); ++i) {
-      if (!ExecuteOne(self, ops[i])) return i;
+      if (!ExecuteOne(self, ops[i], {})) return i;
     }
     return ops.size();
   }
@@ -137,18 +143,19 @@ size_t SlabEngine::Execute(ShardId self, std::span<Op> ops) {
   PrefetchBuckets(group_at(0));
   for (size_t from = 0; from < ops.size(); from += kPrefetchGroup) {
     const std::span<Op> group = group_at(from);
-    PrefetchItems(group);
+    Index::Guess guesses[kPrefetchGroup];
+    PrefetchItems(group, guesses);
     PrefetchBuckets(group_at(from + kPrefetchGroup));
     for (size_t i = 0; i < group.size(); ++i) {
-      if (!ExecuteOne(self, group[i])) return from + i;
+      if (!ExecuteOne(self, group[i], guesses[i])) return from + i;
     }
   }
   return ops.size();
 }
 
-bool SlabEngine::ExecuteOne(ShardId self, Op& op) {
+bool SlabEngine::ExecuteOne(ShardId self, Op& op, const Index::Guess& guess) {
   if (op.verb == Verb::kGet) {
-    Get(self, op);
+    Get(self, op, guess);
     return true;
   }
   CHECK_EQ(OwnerOf(op.hash), self);
@@ -176,12 +183,10 @@ bool SlabEngine::ExecuteOne(ShardId self, Op& op) {
   CHECK(false);
 }
 
-// ---------------------------------------------------------------------------------------------------------- reads
+// ------------------------------------------------------------------------------------------ reads
 
 void SlabEngine::FillHit(ShardId self, const Partition& partition, Item* item, Op& op) {
-  Reader& reader = readers_[self];
   item->NoteAccess(NowOf(self));
-  reader.get_hits[item->size_class()].Add(1);
   op.value = item->chained() ? nullptr : partition.values().Piece(item, 0).data();
   op.item = item;
   op.cas = item->cas();
@@ -190,10 +195,10 @@ void SlabEngine::FillHit(ShardId self, const Partition& partition, Item* item, O
   op.result = Result::kHit;
 }
 
-void SlabEngine::Get(ShardId self, Op& op) {
+void SlabEngine::Get(ShardId self, Op& op, const Index::Guess& guess) {
   const ShardId owner = OwnerOf(op.hash);
   const Partition& partition = *partitions_[owner];
-  Item* const item = partition.index().Find(op.hash, op.key_view());
+  Item* const item = partition.index().Find(op.hash, op.key_view(), guess);
   if (item == nullptr) {
     op.miss = Miss::kAbsent;
     op.result = Result::kMiss;
@@ -201,6 +206,7 @@ void SlabEngine::Get(ShardId self, Op& op) {
   }
   const Deadline deadline{NowOf(self), partition.flush_cas()};
   if (__builtin_expect(!item->DeadAt(deadline), 1)) {
+    readers_[self].get_hits[item->size_class()].Add(1);
     FillHit(self, partition, item, op);
     return;
   }
@@ -240,7 +246,7 @@ bool SlabEngine::Touch(ShardId self, Op& op) {
   return true;
 }
 
-// ---------------------------------------------------------------------------------------------------------- stores
+// ----------------------------------------------------------------------------------------- stores
 
 void SlabEngine::End(Partition& p, Op& op, Result result) {
   if (op.item != nullptr) p.Discard(static_cast<Item*>(op.item));
@@ -326,8 +332,8 @@ bool SlabEngine::Store(Partition& p, Op& op) {
 }
 
 bool SlabEngine::Concatenate(Partition& p, Op& op) {
-  // memcached first makes an item of the new bytes alone, and says so when that fails; when it is the sum that
-  // fails, its answer is NOT_STORED.
+  // memcached first makes an item of the new bytes alone, and says so when that fails; when it is
+  // the sum that fails, its answer is NOT_STORED.
   if (op.item == nullptr && op.value_size > ValueSizeMax(op.key_size, op.client_flags)) {
     Refuse(p, op, Result::kTooLarge);
     End(p, op, Result::kTooLarge);
@@ -346,8 +352,7 @@ bool SlabEngine::Concatenate(Partition& p, Op& op) {
     return true;
   }
   Room room;
-  Item* const item =
-      p.Make({op.key_size, old.client_flags(), static_cast<uint32_t>(total)}, &room);
+  Item* const item = p.Make({op.key_size, old.client_flags(), static_cast<uint32_t>(total)}, &room);
   if (item == nullptr) {
     if (room == Room::kLater) return false;
     End(p, op, Result::kNotStored);
@@ -364,7 +369,7 @@ bool SlabEngine::Concatenate(Partition& p, Op& op) {
   } else {
     p.values().CopyIn(item, added_at, {op.value, op.value_size});
   }
-  if (!PublishStore(p, op, item, found)) return false;
+  CHECK(PublishStore(p, op, item, found));  // a replacement finds its place
   if (reserved != nullptr) p.Discard(reserved);
   return true;
 }
@@ -379,7 +384,8 @@ bool SlabEngine::Count(Partition& p, Op& op) {
   const Item& old = *found.item;
   uint64_t number;
   DecimalReader reader;
-  const bool countable = old.value_size() + old.key_size() + kPeerOverheadBytes <= kPeerChunkMaxBytes;
+  const bool countable =
+      old.value_size() + old.key_size() + kPeerOverheadBytes <= kPeerChunkMaxBytes;
   for (size_t offset = 0; countable && offset < old.value_size();) {
     const std::span<const char> piece = p.values().Piece(&old, offset);
     for (const char byte : piece) reader.Feed(byte);
@@ -390,10 +396,10 @@ bool SlabEngine::Count(Partition& p, Op& op) {
     return true;
   }
   const bool up = op.verb == Verb::kIncrement;
-  const uint64_t counted =
-      up ? number + op.number : (op.number > number ? 0 : number - op.number);
+  const uint64_t counted = up ? number + op.number : (op.number > number ? 0 : number - op.number);
 
-  // As memcached, which writes in place where it can: the value never gets shorter, blanks fill it up.
+  // As memcached, which writes in place where it can: the value never gets shorter, blanks fill it
+  // up.
   char digits[20];
   const size_t digits_size =
       static_cast<size_t>(std::to_chars(digits, digits + sizeof(digits), counted).ptr - digits);
@@ -439,7 +445,7 @@ bool SlabEngine::Delete(Partition& p, Op& op) {
   return true;
 }
 
-// ---------------------------------------------------------------------------------------------------------- reservations
+// ----------------------------------------------------------------------------------- reservations
 
 engine::Engine::ReserveResult SlabEngine::Reserve(ShardId self, const Op& op,
                                                   engine::Reservation* out) {
@@ -462,9 +468,7 @@ engine::Engine::ReserveResult SlabEngine::Reserve(ShardId self, const Op& op,
 }
 
 std::span<char> SlabEngine::Window(const engine::Reservation& reservation, size_t offset) const {
-  return PartitionOf(reservation.item)
-      .values()
-      .Piece(static_cast<Item*>(reservation.item), offset);
+  return PartitionOf(reservation.item).values().Piece(static_cast<Item*>(reservation.item), offset);
 }
 
 void SlabEngine::Abandon(ShardId self, engine::Reservation reservation) {

@@ -1,6 +1,7 @@
 // The default storage engine: all items in memory, in size classes.
 //
-//   SlabEngine          the verbs: what a set, an append, an incr mean (slab_engine.cc), statistics (statistics.cc)
+//   SlabEngine          what a set, an append, an incr mean               slab_engine.cc
+//                       statistics                                        statistics.cc
 //     Partition * n     one per shard: room, the life of items
 //       Index           hash -> item, read by all shards                  index.h
 //       Arena           pages, chunks, free lists                         arena.h, size_classes.h
@@ -10,8 +11,8 @@
 //       ExpiryCrawler   who is dead already                               expiry.h
 //     Item, ValueSpace  the bytes                                         item.h, value.h
 //
-// Any shard reads any partition directly; only the owner writes it. The memory of all partitions is one mapping, at equal
-// distances, so that an item's address tells its partition.
+// Any shard reads any partition directly; only the owner writes it. The memory of all partitions is
+// one mapping, at equal distances, so that an item's address tells its partition.
 //
 // Owner: main. Affinity, lifetime: as engine::Engine. Invariant: each partition's.
 #ifndef TORC_SRC_SLAB_SLAB_ENGINE_H_
@@ -33,8 +34,8 @@ namespace torc::slab {
 
 class SlabEngine final : public engine::Engine {
  public:
-  // Reserves address space and the first index tables; touches the arena's memory only if told to preallocate.
-  // Dies with a message if the address space cannot be had.
+  // Reserves address space and the first index tables; touches the arena's memory only if told to
+  // preallocate. Dies with a message if the address space cannot be had.
   explicit SlabEngine(const engine::EngineOptions& options);
   ~SlabEngine() override;
 
@@ -90,11 +91,11 @@ class SlabEngine final : public engine::Engine {
 
   // Prefetching, in two steps: the bucket, then the item.
   void PrefetchBuckets(std::span<const Op> ops) const;
-  void PrefetchItems(std::span<const Op> ops) const;
+  void PrefetchItems(std::span<const Op> ops, Index::Guess* guesses) const;
 
-  // One operation. False: it waits for memory.
-  bool ExecuteOne(ShardId self, Op& op);
-  void Get(ShardId self, Op& op);
+  // One operation. False: it waits for memory. `guess`: of an earlier look at the index, or empty.
+  bool ExecuteOne(ShardId self, Op& op, const Index::Guess& guess);
+  void Get(ShardId self, Op& op, const Index::Guess& guess);
   void FillHit(ShardId self, const Partition& partition, Item* item, Op& op);
 
   // The owner's verbs.
@@ -104,7 +105,8 @@ class SlabEngine final : public engine::Engine {
   bool Concatenate(Partition& p, Op& op);
   bool Count(Partition& p, Op& op);
   bool Delete(Partition& p, Op& op);
-  // The item for a store's value: the reservation's, or a new one with key and value in it. Null: `*room` says why.
+  // The item for a store's value: the reservation's, or a new one with key and value in it. Null:
+  // `*room` says why.
   Item* ItemOf(Partition& p, const Op& op, Room* room);
   // Publishes `item`, made by ItemOf, in place of what was found. False: it waits for memory.
   bool PublishStore(Partition& p, Op& op, Item* item, const Found& found);
@@ -114,7 +116,7 @@ class SlabEngine final : public engine::Engine {
   void Refuse(Partition& p, const Op& op, engine::Result why);
 
   // Statistics of class `c` over all partitions.
-  uint64_t Sum(Counter ClassCounters::*counter, uint32_t c) const;
+  uint64_t Sum(Counter ClassCounters::* counter, uint32_t c) const;
   void ItemStatistics(engine::StatSink& sink) const;
   void SlabStatistics(engine::StatSink& sink) const;
 

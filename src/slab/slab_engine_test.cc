@@ -1,4 +1,5 @@
-// The verbs. What memory does under pressure is in partition_test.cc, threads in concurrency_test.cc.
+// The verbs. What memory does under pressure is in partition_test.cc, threads in
+// concurrency_test.cc.
 #include "src/slab/slab_engine.h"
 
 #include <algorithm>
@@ -6,8 +7,7 @@
 #include <unordered_map>
 
 #include "src/slab/testing.h"
-
-#include <doctest/doctest.h>
+#include "third_party/doctest/doctest.h"
 
 namespace torc::slab {
 namespace {
@@ -164,7 +164,8 @@ TEST_CASE_FIXTURE(EngineFixture, "incr and decr keep the length, flags and expir
   }
 }
 
-TEST_CASE_FIXTURE(EngineFixture, "a number followed by many blanks counts on, in several pieces too") {
+TEST_CASE_FIXTURE(EngineFixture,
+                  "a number followed by many blanks counts on, in several pieces too") {
   for (const size_t size : {3'000u, 40'000u, 400'000u}) {
     shard.Set("n", "1" + std::string(size, ' '));
     CHECK(Do(Verb::kIncrement, "n", 11).number == 12);
@@ -193,7 +194,8 @@ TEST_CASE_FIXTURE(EngineFixture, "touch moves the expiry and nothing else") {
   CHECK(shard.Do(Verb::kTouch, "k", {}, 0, 400) == Result::kNotFound);
 }
 
-TEST_CASE_FIXTURE(EngineFixture, "an item that is expired when it is stored is stored and never found") {
+TEST_CASE_FIXTURE(EngineFixture,
+                  "an item that is expired when it is stored is stored and never found") {
   CHECK(shard.Set("k", "v", kAlwaysExpired) == Result::kStored);
   Op op;
   CHECK(!shard.Get("k", &op));
@@ -241,7 +243,8 @@ TEST_CASE_FIXTURE(EngineFixture, "flush takes what is there, at once or when the
 }
 
 TEST_CASE("the limit on items is memcached's, to the byte") {
-  // The largest values that memcached 1.6.45 stores: key of 1 byte and of 250, without client flags and with.
+  // The largest values that memcached 1.6.45 stores: key of 1 byte and of 250, without client flags
+  // and with.
   struct Seen {
     uint64_t item_size_max, key1, key1_flags, key250, key250_flags;
   };
@@ -258,7 +261,8 @@ TEST_CASE("the limit on items is memcached's, to the byte") {
   }
 }
 
-TEST_CASE_FIXTURE(EngineFixture, "a value too large: set removes the old one, the others leave it") {
+TEST_CASE_FIXTURE(EngineFixture,
+                  "a value too large: set removes the old one, the others leave it") {
   const std::string largest = Bytes(engine.ValueSizeMax(1, 0), 1);
   CHECK(shard.Set("k", largest) == Result::kStored);
   CHECK(shard.Get("k") == largest);
@@ -302,7 +306,8 @@ TEST_CASE_FIXTURE(EngineFixture, "a reservation is stored, refused and given bac
   CHECK(shard.Get("k"));
 }
 
-TEST_CASE_FIXTURE(EngineFixture, "views of a turn stay until it ends, whatever happens to the key") {
+TEST_CASE_FIXTURE(EngineFixture,
+                  "views of a turn stay until it ends, whatever happens to the key") {
   shard.Set("k", "first");
   shard.Begin();
   const Op first = shard.Run(TestShard::Make(Verb::kGet, "k"));
@@ -326,7 +331,8 @@ TEST_CASE_FIXTURE(EngineFixture, "a batch is executed in order") {
   std::vector<Op> ops;
   for (int i = 0; i < 100; ++i) {
     ops.push_back(TestShard::Make(Verb::kGet, keys[static_cast<size_t>(i)]));
-    ops.push_back(TestShard::Make(Verb::kSet, keys[static_cast<size_t>(i)], values[static_cast<size_t>(i)]));
+    ops.push_back(
+        TestShard::Make(Verb::kSet, keys[static_cast<size_t>(i)], values[static_cast<size_t>(i)]));
   }
   shard.Begin();
   CHECK(engine.Execute(0, ops) == ops.size());
@@ -368,16 +374,21 @@ TEST_CASE("a random walk of all verbs agrees with a model") {
     };
     for (int step = 0; step < 30'000; ++step) {
       if (random() % 50 == 0) f.shard.now += random() % 3;
-      const std::string key = "key" + std::to_string(random() % 200) + std::string(random() % 3 * 80, 'k');
+      const std::string key =
+          "key" + std::to_string(random() % 200) + std::string(random() % 3 * 80, 'k');
       const auto at = model.find(key);
-      if (at != model.end() && at->second.exptime != 0 && at->second.exptime <= f.shard.now) model.erase(at);
+      if (at != model.end() && at->second.exptime != 0 && at->second.exptime <= f.shard.now)
+        model.erase(at);
       const bool present = model.contains(key);
       const Verb verb = static_cast<Verb>(random() % 12);
-      std::string value = random() % 3 == 0 ? std::to_string(random() % 1000) : Bytes(size(), random());
-      Op op = TestShard::Make(verb, key, value, random() % 2 == 0 ? static_cast<uint32_t>(random()) : 0,
-                              random() % 4 == 0 ? f.shard.now + static_cast<uint32_t>(random() % 5) : 0);
+      std::string value =
+          random() % 3 == 0 ? std::to_string(random() % 1000) : Bytes(size(), random());
+      Op op = TestShard::Make(
+          verb, key, value, random() % 2 == 0 ? static_cast<uint32_t>(random()) : 0,
+          random() % 4 == 0 ? f.shard.now + static_cast<uint32_t>(random() % 5) : 0);
       if (verb == Verb::kIncrement || verb == Verb::kDecrement) op.number = random() % 300;
-      if (verb == Verb::kCas) op.cas = present && random() % 2 == 0 ? model[key].cas : random() % 100;
+      if (verb == Verb::kCas)
+        op.cas = present && random() % 2 == 0 ? model[key].cas : random() % 100;
       const uint64_t number = op.number;
       const uint64_t cas = op.cas;
       const uint32_t flags = op.client_flags;
@@ -424,7 +435,8 @@ TEST_CASE("a random walk of all verbs agrees with a model") {
           break;
         case Verb::kAppend:
         case Verb::kPrepend:
-          if (!present || old->bytes.size() + value.size() > f.engine.ValueSizeMax(key.size(), old->flags)) {
+          if (!present ||
+              old->bytes.size() + value.size() > f.engine.ValueSizeMax(key.size(), old->flags)) {
             REQUIRE(op.result == Result::kNotStored);
           } else {
             REQUIRE(op.result == Result::kStored);
@@ -447,8 +459,10 @@ TEST_CASE("a random walk of all verbs agrees with a model") {
             REQUIRE(op.result == Result::kNotFound);
             break;
           }
-          const size_t digits = std::min(old->bytes.find_first_not_of("0123456789"), old->bytes.size());
-          if (digits == 0 || digits > 19 || (digits < old->bytes.size() && old->bytes[digits] != ' ')) {
+          const size_t digits =
+              std::min(old->bytes.find_first_not_of("0123456789"), old->bytes.size());
+          if (digits == 0 || digits > 19 ||
+              (digits < old->bytes.size() && old->bytes[digits] != ' ')) {
             REQUIRE(op.result == Result::kNotANumber);
             break;
           }
@@ -483,7 +497,8 @@ TEST_CASE_FIXTURE(EngineFixture, "statistics have memcached's names") {
   engine.Statistics(engine::StatGroup::kItems, empty);
   CHECK(empty.values.empty());
   engine.Statistics(engine::StatGroup::kSlabs, empty);
-  CHECK(empty.values == std::map<std::string, std::string>{{"active_slabs", "0"}, {"total_malloced", "0"}});
+  CHECK(empty.values ==
+        std::map<std::string, std::string>{{"active_slabs", "0"}, {"total_malloced", "0"}});
 
   shard.Set("k", "v");
   shard.Get("k");

@@ -1,5 +1,6 @@
-// The slab engine's statistics: sums over partitions, in the shapes of memcached's `stats`, `stats items`, `stats slabs`.
-// Class ids are ours plus 1, as memcached's begin at 1; chained items count in the last one.
+// The slab engine's statistics: sums over partitions, in the shapes of memcached's `stats`, `stats
+// items`, `stats slabs`. Class ids are ours plus 1, as memcached's begin at 1; chained items count
+// in the last one.
 
 #include <algorithm>
 #include <bit>
@@ -40,7 +41,7 @@ void SlabEngine::ResetCounters(ShardId self) {
   for (Counter& hits : readers_[self].get_hits) hits.Set(0);
 }
 
-uint64_t SlabEngine::Sum(Counter ClassCounters::*counter, uint32_t c) const {
+uint64_t SlabEngine::Sum(Counter ClassCounters::* counter, uint32_t c) const {
   uint64_t sum = 0;
   for (const auto& partition : partitions_) {
     sum += (std::as_const(*partition).class_counters(c).*counter).Get();

@@ -1,6 +1,8 @@
-// The bytes of values: in one piece behind the key, or over the pieces of a chain (item.h draws both).
+// The bytes of values: in one piece behind the key, or over the pieces of a chain (item.h draws
+// both).
 //
-// Owner: the engine, one per partition; a value type. Affinity: any, as items. Lifetime: the partition's. Invariant: none.
+// Owner: the engine, one per partition; a value type. Affinity: any, as items. Lifetime: the
+// partition's. Invariant: none.
 #ifndef TORC_SRC_SLAB_VALUE_H_
 #define TORC_SRC_SLAB_VALUE_H_
 
@@ -23,7 +25,8 @@ class ValueSpace {
  public:
   ValueSpace(const SizeClasses& classes, ItemSpace items) : classes_(&classes), items_(items) {}
 
-  // The contiguous bytes of the item's value from `offset` on: at least one for offset < value_size, else none.
+  // The contiguous bytes of the item's value from `offset` on: at least one for offset <
+  // value_size, else none.
   std::span<char> Piece(Item* item, size_t offset) const {
     if (__builtin_expect(!item->chained(), 1)) {
       return {item->bytes() + item->key_end() + offset, item->value_size() - offset};

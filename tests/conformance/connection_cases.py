@@ -48,21 +48,32 @@ def flood(context: Context) -> None:
             assert client.ask(b"mn\r\n") == b"MN\r\n"
 
 
-@case("connections: a thousand idle ones stay open beside a busy one", server=("-c", "2000"))
+def allow_open_files(count: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < count:
+        if 0 <= hard < count:
+            raise Skip(f"the limit on open files is below {count}")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+@case("connections: 10,000 idle ones stay open beside a busy one", server=("-c", "12000"))
 def idle(context: Context) -> None:
-    count = 1000
-    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < count + 200:
-        raise Skip(f"the limit on open files is below {count + 200}")
+    count = 1000 if context.target.quick else 10000
+    allow_open_files(count + 1000)
     with ExitStack() as stack:
-        clients = [stack.enter_context(context.connect()) for _ in range(count)]
         busy = stack.enter_context(context.connect())
-        wait_for(lambda: busy.stats()["curr_connections"] == str(count + 1), "all are accepted")
+        before = context.server.resident_kb
+        clients = [stack.enter_context(context.connect()) for _ in range(count)]
+        wait_for(lambda: busy.stats()["curr_connections"] == str(count + 1), "all are accepted", 20)
         for _ in range(1000):
             assert busy.ask(b"mn\r\n") == b"MN\r\n"
         for client in clients:
             client.send(b"get a\r\n")
         for client in clients:
             assert client.read_line() == b"END\r\n"
+        # Buffers follow the data under way, not the number of connections.
+        grown = context.server.resident_kb - before
+        assert grown < 4 * count or context.server.is_sanitized, f"{grown} kB for {count}"
 
 
 @case("connections: five hundred at once, each sees its own answers")
@@ -90,6 +101,23 @@ def seen_by_all(context: Context) -> None:
             for reader in clients:
                 got = reader.ask(b"get shared%d\r\n" % (turn % 7), b"END\r\n")
                 assert value in got, f"expected {value!r}\ngot      {got!r}"
+
+
+@case("connections: a reply says that the silent commands before it are done, for all to see")
+def silent_commands_are_done(context: Context) -> None:
+    # mn is what clients end a run of silent commands with; any other reply means as much.
+    replies = {b"mn\r\n": b"MN\r\n", b"get none\r\n": b"END\r\n", b"bogus\r\n": b"ERROR\r\n"}
+    with ExitStack() as stack:
+        writer = stack.enter_context(context.connect())
+        readers = [stack.enter_context(context.connect()) for _ in range(8)]
+        for turn in range(600):
+            key, value = b"silent%d" % (turn % 50), b"%05d" % turn
+            request, reply = list(replies.items())[turn % len(replies)]
+            writer.send(b"set %s 0 0 5 noreply\r\n%s\r\n%s" % (key, value, request))
+            got = writer.read_line()
+            assert got == reply, f"expected {reply!r}\ngot      {got!r}"
+            got = readers[turn % 8].ask(b"get %s\r\n" % key, b"END\r\n")
+            assert value in got, f"after {turn} turns, {request!r}: expected {value!r}, got {got!r}"
 
 
 @case("connections: resets at every stage harm nobody", server=())
@@ -126,6 +154,36 @@ def slow_reader(context: Context) -> None:
         assert time.monotonic() - start < context.target.timeout / 2
         got = slow.read(len(answer) * count)
         assert got == answer * count, shorten(got)
+
+
+@case("connections: twenty clients that do not read cost bounded memory", server=())
+def slow_readers(context: Context) -> None:
+    values = {b"large": b"x" * 100000, b"small": b"x" * 1000}
+    gets = {key: b"get %s\r\n" % key * 1000 for key in values}
+    with ExitStack() as stack:
+        other = stack.enter_context(context.connect())
+        for key, value in values.items():
+            other.ask(b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value))
+        before = context.server.resident_kb
+        for key in [*values] * 10:
+            stuff(stack.enter_context(context.connect()), gets[key], count=200)
+        for _ in range(200):
+            assert other.ask(b"mn\r\n") == b"MN\r\n"
+        grown = context.server.resident_kb - before
+        # The replies asked for are gigabytes.
+        assert grown < 100000 or context.server.is_sanitized, f"{grown} kB"
+    with context.connect() as other:
+        wait_for(lambda: other.stats()["curr_connections"] == "1", "the others have gone")
+
+
+def stuff(client: Client, data: bytes, count: int) -> None:
+    """Sends `data` again and again while the kernel and the server take it, reading nothing."""
+    client.sock.setblocking(False)
+    try:
+        for _ in range(count):
+            client.sock.send(data)
+    except BlockingIOError:
+        pass
 
 
 @case("connections: half a command holds up nobody")
@@ -176,6 +234,20 @@ def byte_by_byte(context: Context) -> None:
             wanted = b"STORED\r\nVALUE s%03d 7 5\r\nab\r\nc\r\nEND\r\n" % at
             got = client.read(len(wanted))
             assert got == wanted, f"expected {wanted!r}\ngot      {got!r}"
+
+
+@case("connections: SIGTERM and SIGINT let the replies under way arrive", needs_server=False)
+def replies_under_way(context: Context) -> None:
+    size, count = 100000, 200  # more than the kernel's buffers hold
+    answer = b"VALUE big 0 %d\r\n%s\r\nEND\r\n" % (size, b"x" * size)
+    for by in (signal.SIGTERM, signal.SIGINT):
+        with context.target.start() as server, server.connect(context.target.timeout) as client:
+            client.ask(b"set big 0 0 %d\r\n%s\r\n" % (size, b"x" * size))
+            client.send(b"get big\r\n" * count)
+            first = client.read(len(answer))
+            server.process.send_signal(by)
+            got = first + client.read_to_close()
+            assert got == answer * count, f"{by.name}: {len(got)} bytes of {len(answer) * count}"
 
 
 @case("connections: SIGTERM with clients connected: exit status 0", needs_server=False)

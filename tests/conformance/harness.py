@@ -6,6 +6,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Callable
 
 from lib.client import Client
@@ -27,6 +28,7 @@ class Target:
     options: tuple[str, ...]
     quick: bool
     timeout: float
+    tools: Path = Path("/")  # a root with Debian's memcached package, for memcached-tool
     version: tuple[int, ...] = ()
     name: str = ""
 

@@ -121,7 +121,8 @@ def record(
     def on_bytes(number: int) -> bool:
         answered_ns = time.monotonic_ns()
         client = clients[number]
-        while client.pending and _take_reply(client, lines[number].incoming, answered_ns, recording):
+        data = lines[number].incoming
+        while client.pending and _take_reply(client, data, answered_ns, recording):
             client.pending.popleft()
         return not client.pending
 

@@ -3,6 +3,7 @@ would pass every server."""
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 from checker import IMPOSSIBLE, Operation, step, token_violation, violation
@@ -96,13 +97,15 @@ BAD = {
 }
 
 
-def _invented_history(rng: random.Random, length: int) -> list[Operation]:
-    """A history of a perfect cache: every operation takes effect somewhere in its interval."""
+def _invented_history(rng: random.Random, length: int, overlap: float) -> list[Operation]:
+    """A history of a perfect cache: every operation takes effect somewhere in its interval, which
+    reaches up to `overlap` operations to either side."""
     value = None
     history = []
     for number in range(length):
         moment = number * 100
-        sent, answered = moment - rng.randint(0, 250), moment + rng.randint(0, 250)
+        reach = int(overlap * 100)
+        sent, answered = moment - rng.randint(0, reach), moment + rng.randint(0, reach)
         kind = rng.choice(("get", "get", "set", "add", "delete", "append"))
         unique = b"%d;" % number
         results = {
@@ -118,6 +121,15 @@ def _invented_history(rng: random.Random, length: int) -> list[Operation]:
         value = step(value, operation)
         history.append(operation)
     return history
+
+
+def _with_one_wrong_read(rng: random.Random, history: list[Operation]) -> list[Operation]:
+    """The history with one read that shows what another read, at another time, has shown."""
+    reads = [(at, op) for at, op in enumerate(history) if op.kind == "get"]
+    pairs = [(at, other.result) for at, op in reads for _, other in reads
+             if op.result != other.result]
+    at, result = rng.choice(pairs)
+    return history[:at] + [dataclasses.replace(history[at], result=result)] + history[at + 1 :]
 
 
 def run(seed: int) -> list[str]:
@@ -137,6 +149,9 @@ def run(seed: int) -> list[str]:
         faults.append("rejects good tokens")
     rng = random.Random(seed)
     for _ in range(30):
-        if why := violation(_invented_history(rng, 200)):
+        if why := violation(_invented_history(rng, 200, overlap=2.5)):
             faults.append(f"rejects a perfect cache: {why}")
+        # Without overlap there is one order only, so any change of an answer must be noticed.
+        if not violation(_with_one_wrong_read(rng, _invented_history(rng, 200, overlap=0.4))):
+            faults.append("accepts a read of a value that was never there at that time")
     return faults

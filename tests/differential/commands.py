@@ -148,6 +148,7 @@ class _Maker:
         ]
         if not shape.disjoint:
             kinds.append((2, "flush_all", self._flush_all))
+            kinds.append((1, "flush_all later", self._flush_all_later))
         if shape.big_values:
             kinds.append((25, "big", self._big))
         self._kinds = kinds
@@ -198,7 +199,9 @@ class _Maker:
         if shape < 0.45:
             return b""
         if shape < 0.55:
-            return rng.choice((b"\r\n.", b"\0", b"a\r\nEND\r\n", b"get k\r\n", b"\x80\xff\0\r"))
+            return rng.choice(
+                (b"\r\n.", b"\0", b"a\r\nEND\r\n", b"get k\r\n", b"\x80\xff\0\r")
+            )
         if shape < 0.92:
             size = rng.randint(1, 120)
         elif shape < 0.985:
@@ -238,9 +241,8 @@ class _Maker:
 
     def _delta(self) -> bytes:
         rng = self._rng
-        return rng.choice(
-            (b"0", b"1", b"1", b"9", b"10", b"1000", b"%d" % rng.getrandbits(64), b"%d" % UINT64_MAX)
-        )
+        large = rng.choice((rng.getrandbits(64), UINT64_MAX))
+        return rng.choice((b"0", b"1", b"1", b"9", b"10", b"1000", b"%d" % large))
 
     # -- one function a kind; each gives the bytes of one command --
 
@@ -335,11 +337,16 @@ class _Maker:
         return [b"touch %s %s%s\r\n" % (self._key(), self._exptime(), self._noreply())]
 
     def _flush_all(self) -> list[bytes | CasToken]:
-        delay = self._rng.choice((b"", b"", b"", b" 0", b" -1", b" 100000", b" 2000000000"))
+        delay = self._rng.choice((b"", b"", b"", b" 0", b" -1"))
+        return [b"flush_all" + delay + self._noreply() + b"\r\n"]
+
+    def _flush_all_later(self) -> list[bytes | CasToken]:
+        delay = self._rng.choice((b" 100000", b" 2000000000"))
         return [b"flush_all" + delay + self._noreply() + b"\r\n"]
 
     def _verbosity(self) -> list[bytes | CasToken]:
-        return [self._rng.choice((b"verbosity 0\r\n", b"verbosity 1\r\n", b"verbosity 0 noreply\r\n"))]
+        argument = self._rng.choice((b"0", b"1", b"0 noreply"))
+        return [b"verbosity " + argument + b"\r\n"]
 
     def _big(self) -> list[bytes | CasToken]:
         rng = self._rng

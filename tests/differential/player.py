@@ -14,7 +14,7 @@ import replies
 from commands import CasToken, Command
 from lib.server import Program, Server
 
-# Stands where a CasToken is asked for that the server has not shown yet. No server has given it out.
+# Stands for a token that the server has not shown yet. No server has given it out.
 UNKNOWN_TOKEN = b"9999999999999999999"
 ANSWER_TIMEOUT_S = 5.0
 

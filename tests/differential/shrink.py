@@ -12,7 +12,7 @@ Fails = Callable[[list[Command]], bool]
 
 
 def shrink(stream: list[Command], fails: Fails, time_max_s: float) -> list[Command]:
-    """A stream that still fails and, given the time, from which no single command can be left out."""
+    """A stream that still fails; given the time, no single command can be left out of it."""
     deadline = time.monotonic() + time_max_s
 
     def fails_in_time(candidate: list[Command]) -> bool:

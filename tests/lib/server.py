@@ -120,6 +120,18 @@ class Server:
         return self.process.pid
 
     @property
+    def is_sanitized(self) -> bool:
+        """Whether it was built with a sanitizer that changes what memory it takes and locks."""
+        program = Path(f"/proc/{self.pid}/exe").read_bytes()
+        return b"__asan_init" in program or b"__tsan_init" in program
+
+    @property
+    def resident_kb(self) -> int:
+        """Its resident memory in kB."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+
+    @property
     def address(self) -> tuple[str, int]:
         return ("127.0.0.1", self.port)
 

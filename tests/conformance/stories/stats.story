@@ -193,13 +193,14 @@
 < CLIENT_ERROR invalid exptime argument
 
 == an expired item is counted once, when it is found to be so
+# In one write, lest expired items be swept up before the get comes.
 @ moves cmd_set+1 cmd_get+2 get_misses+2 get_expired+1 total_items+1
 > set KEY 0 -1 1
 > x
+> get KEY
+> get KEY
 < STORED
-> get KEY
 < END
-> get KEY
 < END
 
 == noreply counts like any other
