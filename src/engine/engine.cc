@@ -6,7 +6,9 @@
 
 namespace torc::engine {
 
-uint64_t HashKey(std::string_view key) { return XXH3_64bits(key.data(), key.size()); }
+uint64_t HashKey(std::string_view key, uint64_t seed) {
+  return XXH3_64bits_withSeed(key.data(), key.size(), seed);
+}
 
 void StatSink::Put(std::string_view name, uint64_t value) {
   char digits[24];

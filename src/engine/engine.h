@@ -98,9 +98,9 @@ static_assert(sizeof(Op) == 64);
 // The most operations of one Execute.
 inline constexpr size_t kBatchMax = 512;
 
-// The 64-bit key hash on which partition, bucket and tag rest: XXH3 with a seed fixed at start.
-// Pure.
-uint64_t HashKey(std::string_view key);
+// The 64-bit key hash on which partition, bucket and tag rest: XXH3. Pure. A server seeds it at
+// random at its start, so that nobody outside can choose keys that collide.
+uint64_t HashKey(std::string_view key, uint64_t seed = 0);
 
 // The shard that owns a hash: each owns a range of the hash's upper half, so that the lower half
 // and the bits below the range stay evenly spread within a partition.
@@ -125,6 +125,7 @@ struct EngineOptions {
   uint32_t shards = 4;
   uint64_t memory_limit_bytes = uint64_t{64} << 20;  // -m: items and what belongs to them
   uint64_t item_size_max_bytes = uint64_t{1} << 20;  // -I
+  uint64_t hash_seed = 0;                            // of Op::hash, by HashKey
   bool evict = true;                                 // false: -M
   bool preallocate = false;                          // -k, -L: touch all memory at start
   bool huge_pages = false;                           // -L: ask for transparent huge pages

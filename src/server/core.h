@@ -35,6 +35,7 @@ struct Shared {
 
   const Options& options;
   const std::string version_reply = "VERSION " + std::string(kMemcachedVersion) + "\r\n";
+  uint64_t hash_seed = 0;           // of keys; see engine::HashKey
   uint32_t connections_max = 1024;  // -c, resolved
   std::vector<const Core*> cores;   // of all workers, by shard: for statistics
   // Open connections of all workers: the limit -c is one for the process. Relaxed: only the number

@@ -635,7 +635,7 @@ void Reader::PopEmptySegments(Connection& c) {
 
 Op Reader::MakeOp(std::string_view key, Verb verb) {
   Op op;
-  op.hash = engine::HashKey(key);
+  op.hash = engine::HashKey(key, core_.shared.hash_seed);
   op.key = key.data();
   op.key_size = static_cast<uint8_t>(key.size());
   op.verb = verb;

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <thread>
@@ -44,16 +45,22 @@ class ShardedServer final : public Server {
     *error = ring::Refusal(probe);
     if (!error->empty()) return false;
     shared_.connections_max = connections_max;
+    if (getrandom(&shared_.hash_seed, sizeof(shared_.hash_seed), 0) != sizeof(shared_.hash_seed)) {
+      *error = "the kernel gives no random numbers to seed the key hash with";
+      return false;
+    }
 
     engine::EngineOptions engine_options;
     engine_options.shards = options_.shards;
     engine_options.memory_limit_bytes = options_.memory_bytes;
     engine_options.item_size_max_bytes = options_.item_bytes_max;
+    engine_options.hash_seed = shared_.hash_seed;
     engine_options.evict = options_.evict;
     engine_options.preallocate = options_.large_pages;
     engine_options.huge_pages = options_.large_pages;
     engine_options.quiescence = &epochs_;
-    engine_ = std::make_unique<slab::SlabEngine>(engine_options);
+    engine_ = slab::SlabEngine::Create(engine_options, error);
+    if (engine_ == nullptr) return false;
 
     ring::UringOptions ring_options;
     ring_options.buffer_count = kReceiveBuffers;

@@ -81,7 +81,15 @@ TEST_CASE("a chained value is written and read across its pieces") {
   const ValueSpace values(classes, space);
   const uint32_t granules = static_cast<uint32_t>(page >> classes.granule_shift());
 
-  for (const uint32_t value_size : {2'100u, 5'000u, 16'000u, 40'000u, 49'999u}) {
+  // Every size around the places where a page or a chunk more is needed: the shape that was laid
+  // out must be the one that is read back.
+  std::vector<uint32_t> sizes = {2'100, 5'000, 16'000, 40'000, 49'999};
+  for (uint32_t pages = 1; pages <= 3; ++pages) {
+    for (uint32_t near = 0; near < 2'400; ++near) {
+      sizes.push_back(pages * static_cast<uint32_t>(page) + near);
+    }
+  }
+  for (const uint32_t value_size : sizes) {
     CAPTURE(value_size);
     Item* const head = space.At(granules);
     head->Init(0, 3, false, value_size, true);

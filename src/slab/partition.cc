@@ -32,8 +32,6 @@ constexpr uint32_t kIndexBucketsPerSlice = 32;
 // Not a class: the ladder ends before.
 constexpr uint32_t kNoClass = SizeClasses::kClassesMax - 1;
 
-uint64_t HashOf(const Item* item) { return engine::HashKey(item->key()); }
-
 }  // namespace
 
 void ClassCounters::Reset() {
@@ -59,6 +57,7 @@ Partition::Partition(const Config& config, const SizeClasses& classes)
       index_(arena_.items(), kIndexBucketsAtStart, config.huge_pages),
       limbo_((size_t{config.pages} << classes.page_shift()) / SizeClasses::kChunkSizeMin,
              config.quiescence, config.self),
+      hash_seed_(config.hash_seed),
       cas_step_(config.shards),
       cas_(config.self) {}
 
@@ -110,10 +109,14 @@ bool Partition::Background() {
     more |= drain_page_ != 0;
   }
   // A walk that can find nothing would only keep an idle machine awake.
-  if (expiring_ == 0 && crawler_.rounds() >= crawl_until_round_) return more;
+  if (expiring_ == 0 && !flush_uncrawled_ && crawler_.rounds() >= crawl_until_round_) return more;
   constexpr RelativeSeconds kGrace = ExpiryCrawler::kGraceSeconds;
   if (now_ < kClockStart + kGrace) return more;
   const bool flush_is_due = now_ - flushed_at_ >= kGrace;
+  if (flush_is_due && flush_uncrawled_) {
+    flush_uncrawled_ = false;
+    crawl_until_round_ = crawler_.rounds() + 2;  // this round, which began before, and a whole one
+  }
   if (expiring_ == 0 && !flush_is_due) return more;
   crawler_.Pace(arena_, now_);
   crawler_.BeginSlice();
@@ -138,7 +141,7 @@ void Partition::Flush(RelativeSeconds when) {
   // Takes a number of its own, as memcached does.
   flush_cas_.store(cas_ += cas_step_, std::memory_order_release);
   flushed_at_ = now_;
-  crawl_until_round_ = crawler_.rounds() + 2;  // this round, which began before, and a whole one
+  flush_uncrawled_ = true;
 }
 
 // ----------------------------------------------------------------------------------------- chunks
@@ -196,6 +199,10 @@ Item* Partition::Make(const NewItem& wanted, Room* room) {
 }
 
 Item* Partition::MakeChained(const NewItem& wanted, size_t prefix, Room* room) {
+  if (wanted.value_size >> classes_.page_shift() > arena_.pages_total()) {
+    *room = Room::kNever;
+    return nullptr;
+  }
   const ChainShape shape = classes_.Chain(prefix, wanted.value_size);
   const uint32_t chunks = shape.pieces - shape.pages;
   // The head, the full chunks and the last one may each need a page of their own.
@@ -265,10 +272,10 @@ void Partition::Discard(Item* item) {
 
 // ------------------------------------------------------------------------------------------ items
 
-uint64_t Partition::BytesOf(const Item* item) {
+uint64_t Partition::BytesOf(const Item* item) const {
   if (!item->chained()) return item->key_end() + item->value_size();
   const ChainRecord& chain = ValueSpace::Chain(item);
-  return SizeClasses::ChainValueOffset(item->key_end(), chain.pieces) + item->value_size() +
+  return classes_.ChainValueOffset(item->key_end(), item->value_size()) + item->value_size() +
          sizeof(Item) * (chain.pieces - chain.pages);
 }
 
@@ -629,7 +636,7 @@ void Partition::CheckInvariants() const {
         Walk& w = *static_cast<Walk*>(context);
         const Item* item = w.partition->arena_.items().At(ref);
         CHECK(item->state() == ChunkState::kLive);
-        CHECK(w.partition->index_.Find(HashOf(item), item->key()) == item);
+        CHECK(w.partition->index_.Find(w.partition->HashOf(item), item->key()) == item);
         ++w.entries;
       },
       &walk);

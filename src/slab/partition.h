@@ -102,6 +102,7 @@ class Partition {
     engine::Quiescence* quiescence;
     ShardId self;
     uint32_t shards = 1;
+    uint64_t hash_seed = 0;
   };
   Partition(const Config& config, const SizeClasses& classes);
 
@@ -167,7 +168,8 @@ class Partition {
   Item* MakeChained(const NewItem& wanted, size_t prefix, Room* room);
   void FreeItem(Item* item);
   // Bytes that the item takes but for rounding.
-  static uint64_t BytesOf(const Item* item);
+  uint64_t HashOf(const Item* item) const { return engine::HashKey(item->key(), hash_seed_); }
+  uint64_t BytesOf(const Item* item) const;
   static uint32_t WholePages(const Item* item) {
     return item->chained() ? ValueSpace::Chain(item).pages : 0;
   }
@@ -222,6 +224,7 @@ class Partition {
   RelativeSeconds now_ = kClockStart;
   // CAS uniques differ between all items of the server, as memcached's do: each partition counts in
   // steps of their number.
+  const uint64_t hash_seed_;
   const uint64_t cas_step_;
   uint64_t cas_;  // given out last
   RelativeSeconds flush_at_ = kNeverExpires;
@@ -230,6 +233,7 @@ class Partition {
   // be at first.
   uint64_t crawl_until_round_ = 0;
   RelativeSeconds flushed_at_ = 0;
+  bool flush_uncrawled_ = false;  // a flush whose grace has not passed
   enum class Retired : uint8_t { kNone, kNew, kMarked };
   Retired retired_ = Retired::kNone;  // the index's drained table, on its way through the limbo
 

@@ -63,21 +63,16 @@ SizeClasses::SizeClasses(uint64_t partition_bytes)
 uint32_t SizeClasses::piece_bytes() const { return chunk_size_max() - uint32_t{sizeof(Item)}; }
 
 ChainShape SizeClasses::Chain(size_t prefix, uint32_t value_size) const {
-  // More refs leave less room for the value in the head, which may take one ref more: rises to its
-  // fixed point in a few rounds.
-  for (uint32_t pieces = 0;;) {
-    const size_t offset = ChainValueOffset(prefix, pieces);
-    CHECK_LT(offset, size_t{chunk_size_max()});
-    const uint32_t head_bytes =
-        std::min(value_size, static_cast<uint32_t>(chunk_size_max() - offset));
-    const uint32_t rest = value_size - head_bytes;
-    const uint32_t pages = rest >> page_shift_;
-    const uint32_t beyond = rest & (page_size() - 1);
-    const uint32_t last_bytes = beyond % piece_bytes();
-    const uint32_t needed = pages + beyond / piece_bytes() + (last_bytes != 0 ? 1 : 0);
-    if (needed <= pieces) return {pages, needed, head_bytes, last_bytes};
-    pieces = needed;
-  }
+  const size_t offset = ChainValueOffset(prefix, value_size);
+  CHECK_LT(offset, size_t{chunk_size_max()});
+  const uint32_t head_bytes =
+      std::min(value_size, static_cast<uint32_t>(chunk_size_max() - offset));
+  const uint32_t rest = value_size - head_bytes;
+  const uint32_t pages = rest >> page_shift_;
+  const uint32_t beyond = rest & (page_size() - 1);
+  const uint32_t last_bytes = beyond % piece_bytes();
+  const uint32_t pieces = pages + beyond / piece_bytes() + (last_bytes != 0 ? 1 : 0);
+  return {pages, pieces, head_bytes, last_bytes};
 }
 
 }  // namespace torc::slab

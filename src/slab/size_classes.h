@@ -64,8 +64,11 @@ class SizeClasses {
   ChainShape Chain(size_t prefix, uint32_t value_size) const;
   // Where in the head chunk a chained item's refs begin, and its value.
   static size_t ChainOffset(size_t prefix) { return (prefix + 3) & ~size_t{3}; }
-  static size_t ChainValueOffset(size_t prefix, uint32_t pieces) {
-    return ChainOffset(prefix) + 2 * sizeof(uint32_t) + pieces * sizeof(uint32_t);
+  // Room is kept for as many refs as a value of this size can need, not as it does: that number
+  // would depend on the room.
+  size_t ChainValueOffset(size_t prefix, uint32_t value_size) const {
+    const size_t refs_max = (value_size >> page_shift_) + kLargestPerPage + 1;
+    return ChainOffset(prefix) + 2 * sizeof(uint32_t) + refs_max * sizeof(uint32_t);
   }
   // Value bytes that a piece of the largest class holds.
   uint32_t piece_bytes() const;

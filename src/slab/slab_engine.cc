@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 
@@ -40,6 +41,23 @@ size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 
+std::unique_ptr<SlabEngine> SlabEngine::Create(const engine::EngineOptions& options,
+                                               std::string* error) {
+  // The arena, and as much again for what is reserved beside it: nothing of it is touched here.
+  const uint64_t wanted = 2 * (options.memory_limit_bytes + options.shards * kHugePageBytes);
+  void* const trial = mmap(nullptr, wanted, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (trial == MAP_FAILED) {
+    *error = "cannot reserve " + std::to_string(wanted >> 20) +
+             " MiB of address space for items: " + std::strerror(errno) +
+             ". Lower -m, raise the limit of address space (ulimit -v), or set "
+             "vm.overcommit_memory to 0 or 1";
+    return nullptr;
+  }
+  munmap(trial, wanted);
+  return std::make_unique<SlabEngine>(options);
+}
+
 SlabEngine::SlabEngine(const engine::EngineOptions& options) : options_(options) {
   CHECK(options.shards > 0 && options.shards <= kShardsMax);
   CHECK(options.shards == 1 || options.quiescence != nullptr);
@@ -73,7 +91,7 @@ SlabEngine::SlabEngine(const engine::EngineOptions& options) : options_(options)
     }
     partitions_.push_back(std::make_unique<Partition>(
         Partition::Config{memory, pages, options.evict, options.huge_pages, options.quiescence,
-                          shard, options.shards},
+                          shard, options.shards, options.hash_seed},
         *classes_));
   }
 }

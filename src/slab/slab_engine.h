@@ -22,6 +22,7 @@
 #include <atomic>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -34,6 +35,10 @@ namespace torc::slab {
 
 class SlabEngine final : public engine::Engine {
  public:
+  // Makes an engine, or returns null where the address space for it cannot be had: `error` says so
+  // and what to do.
+  static std::unique_ptr<SlabEngine> Create(const engine::EngineOptions& options,
+                                            std::string* error);
   // Reserves address space and the first index tables; touches the arena's memory only if told to
   // preallocate. Dies with a message if the address space cannot be had.
   explicit SlabEngine(const engine::EngineOptions& options);

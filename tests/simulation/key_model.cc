@@ -1,6 +1,7 @@
 #include "tests/simulation/key_model.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 namespace torc::simulation {
@@ -26,12 +27,19 @@ std::string Beginning(std::string_view value) {
   return text + " (" + std::to_string(value.size()) + " bytes)";
 }
 
-// A decimal, perhaps filled up with blanks by a decr. Null: not a number.
+// A number as memcached's incr reads one from a value that begins with a digit: behind it may stand anything that begins with a
+// blank or a zero byte, as a decr leaves it. Null: not a number.
 std::optional<uint64_t> NumberIn(std::string_view value) {
-  while (!value.empty() && value.back() == ' ') value.remove_suffix(1);
   uint64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size()) return std::nullopt;
+  if (error != std::errc()) return std::nullopt;
+  std::string_view rest = value.substr(static_cast<size_t>(end - value.data()));
+  if (!rest.empty() && rest[0] != '\0' && std::isspace(static_cast<unsigned char>(rest[0])) == 0) {
+    return std::nullopt;
+  }
+  // It takes a minus sign anywhere for the reason that a signed number would be negative.
+  rest = rest.substr(0, rest.find('\0'));
+  if (number > INT64_MAX && rest.find('-') != std::string_view::npos) return std::nullopt;
   return number;
 }
 
