@@ -48,6 +48,8 @@ enum class ReplyStyle : uint8_t {
 };
 
 struct Task {
+  Task() {}  // NOLINT(modernize-use-equals-default): does not clear `key`
+
   engine::Op op;
   Connection* connection = nullptr;
   OutNode* gap = nullptr;        // where the reply goes; null: nowhere

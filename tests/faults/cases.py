@@ -6,6 +6,7 @@ needs, and raises when something is not as it should be; `Skipped` when this mac
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import re
@@ -38,7 +39,7 @@ class Stage:
         self.shards = shards
         self.seed = seed
         self.quick = quick
-        self._sanitized = sanitized
+        self.sanitized = sanitized
         self.patience_s = 5.0 if sanitized else 0.5
 
     def server(self, *args: str, **options) -> Server:
@@ -47,7 +48,7 @@ class Stage:
     def expect_memory(self, server: Server, before: int, growth_max: int, why: str) -> None:
         grown = resident_bytes(server) - before
         # Sanitizers keep freed memory back, so that their builds have no meaningful figure.
-        if not self._sanitized and grown > growth_max:
+        if not self.sanitized and grown > growth_max:
             raise AssertionError(f"{why}: {grown / MIB:.1f} MiB more resident, "
                                  f"at most {growth_max / MIB:.0f} wanted")
 
@@ -499,6 +500,53 @@ def _answers(server: Server) -> bool:
             return client.ask(b"mn\r\n") == b"MN\r\n"
     except (OSError, AssertionError):
         return False
+
+
+# -- refused at the start --
+
+
+def case_memory_refused_at_start(stage: Stage) -> None:
+    """The kernel gives no address space for -m: a message that says so, and what to do."""
+    torc_only(stage)
+    if stage.sanitized:
+        raise Skipped("sanitizers need the address space that is taken away here")
+    limit = 2 << 30
+
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+    ended = stage.program.run("-m", "100000", "-s", "/nowhere/socket", preexec_fn=bound)
+    expect(ended.returncode == os.EX_OSERR, f"exit status {ended.returncode}")
+    said = ended.stderr.decode()
+    expect("cannot reserve" in said and "-m" in said, f"said {said!r}")
+
+
+def case_io_uring_refused_at_start(stage: Stage) -> None:
+    """A container's filter forbids io_uring: torc names the reason and the cure."""
+    torc_only(stage)
+    ended = stage.program.run("-s", "/nowhere/socket", preexec_fn=_forbid_io_uring)
+    expect(ended.returncode == os.EX_OSERR, f"exit status {ended.returncode}")
+    said = ended.stderr.decode()
+    expect("io_uring" in said and "seccomp" in said, f"said {said!r}")
+
+
+def torc_only(stage: Stage) -> None:
+    if not stage.program.run("-V").stdout.startswith(b"torc"):
+        raise Skipped("about torc's own needs")
+
+
+def _forbid_io_uring() -> None:
+    """Makes io_uring_setup fail with EPERM from here on, as Docker's default filter does."""
+    io_uring_setup = 425
+    load, jump_equal, give = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
+    steps = [(load, 0, 0, 0), (jump_equal, 0, 1, io_uring_setup), (give, 0, 0, 0x00050001),
+             (give, 0, 0, 0x7FFF0000)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+    program = struct.pack("@HP", len(steps), ctypes.addressof(code))
+    prctl = ctypes.CDLL(None).prctl
+    no_new_privs, set_seccomp, mode_filter = 38, 22, 2
+    if prctl(no_new_privs, 1, 0, 0, 0) or prctl(set_seccomp, mode_filter, program, 0, 0):
+        os._exit(1)
 
 
 # -- odd segments --
