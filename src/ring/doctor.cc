@@ -15,6 +15,8 @@ namespace {
 
 // A server for a large tier: clients' connections, and some for everything else.
 constexpr uint64_t kOpenFilesWanted = 65536;
+// The default of systemd, and enough for some 90 shards.
+constexpr uint64_t kMemlockBytesWanted = uint64_t{8} << 20;
 // memcached's default for -b, the length of the queue of new connections. The kernel silently
 // lowers it to somaxconn.
 constexpr int64_t kBacklogWanted = 1024;
@@ -104,11 +106,11 @@ void ReportMachine(const Machine& machine, std::FILE* out) {
   Judge(out, machine.open_files_max >= kOpenFilesWanted, "open files",
         Amount(machine.open_files_max),
         "bounds the connections; ulimit -n 1048576, or LimitNOFILE=1048576 in the systemd unit");
-  Line(out, "ok", "locked memory",
-       Amount(machine.memlock_bytes_max) +
-           (machine.memlock_bytes_max == RLIM_INFINITY
-                ? ""
-                : " bytes; only -k needs more (ulimit -l unlimited)"));
+  Judge(out, machine.memlock_bytes_max >= kMemlockBytesWanted, "locked memory",
+        Amount(machine.memlock_bytes_max),
+        "bytes: rings count here, about 90 KiB a shard for all servers of a user, and all memory "
+        "with "
+        "-k; ulimit -l unlimited, or LimitMEMLOCK=infinity in the systemd unit");
   if (!machine.transparent_huge_pages.empty()) {
     Judge(out, machine.transparent_huge_pages != "never", "transparent huge pages",
           machine.transparent_huge_pages,

@@ -91,8 +91,18 @@ Status StatusOf(Kind kind, int system_error) {
   }
 }
 
+// The reason and, where it is a limit, the cure.
 std::string ErrorText(const char* what, int system_error) {
-  return std::string(what) + ": " + std::strerror(system_error);
+  std::string text = std::string(what) + ": " + std::strerror(system_error);
+  if (system_error == ENOMEM) {
+    text +=
+        ". Rings count as locked memory of the user that runs them, about 90 KiB a shard: raise "
+        "the "
+        "limit (ulimit -l, LimitMEMLOCK= of systemd), or the memory limit of the control group";
+  } else if (system_error == EMFILE || system_error == ENFILE) {
+    text += ". Raise the limit of open files (ulimit -n, LimitNOFILE= of systemd)";
+  }
+  return text;
 }
 
 class Implementation final : public UringRing {

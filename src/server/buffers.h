@@ -23,7 +23,8 @@ namespace torc::server {
 struct Task;
 
 struct Block {
-  // User-provided, so that making one does not clear its bytes: that cost a fifth of a pipelined get.
+  // User-provided, so that making one does not clear its bytes: that cost a fifth of a pipelined
+  // get.
   Block() {}  // NOLINT(modernize-use-equals-default)
 
   uint32_t refs = 1;

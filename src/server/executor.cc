@@ -27,50 +27,52 @@ bool Executor::Run() {
   }
   uint32_t done = 0;
   for (const Entry& entry : batch.entries()) {
-    switch (entry.kind) {
-      case Entry::Kind::kOperation:
-        if (entry.number < executed) Reply(entry, ops[entry.number]);
-        break;
-      case Entry::Kind::kRequest:
-        if (entry.number < executed) {
-          desk_.AnswerExecuted(entry.task, entry.from, ops[entry.number]);
-        }
-        break;
-      case Entry::Kind::kText: {
-        Connection& c = *entry.connection;
-        if (!c.broken && !c.out.Append(core_.buffers, {entry.text, entry.number})) {
-          core_.BreakForMemory(c);
-        }
-        core_.MarkDirty(c);
-        break;
-      }
-      case Entry::Kind::kTask: {
-        // Only now: the operations before it have been executed, and must not see what it does.
-        Connection& c = *entry.connection;
-        Task* const task = entry.task;
-        // A silent task has a gap, too: no later reply may leave before it is done.
-        if (!c.broken) {
-          task->gap = c.out.AppendPending(core_.buffers, task);
-          if (task->gap == nullptr) core_.BreakForMemory(c);
-        }
-        desk_.Execute(task);
-        break;
-      }
-      case Entry::Kind::kReleaseSegment:
-        core_.buffers.Release(entry.segment);
-        break;
-      case Entry::Kind::kReleaseBlock:
-        core_.buffers.Release(entry.block);
-        break;
-    }
     if (entry.kind <= Entry::Kind::kRequest && entry.number >= executed) break;
+    Handle(entry);
     ++done;
   }
   batch.RemoveDone(done, executed);
   return batch.empty();
 }
 
-void Executor::Reply(const Entry& entry, Op& op) {
+void Executor::Handle(const Entry& entry) {
+  switch (entry.kind) {
+    case Entry::Kind::kOperation:
+      Reply(entry, core_.batch.operation(entry.number));
+      break;
+    case Entry::Kind::kRequest:
+      desk_.AnswerExecuted(entry.task, entry.from, core_.batch.operation(entry.number));
+      break;
+    case Entry::Kind::kText: {
+      Connection& c = *entry.connection;
+      if (!c.broken && !c.out.Append(core_.buffers, {entry.text, entry.number})) {
+        core_.BreakForMemory(c);
+      }
+      core_.MarkDirty(c);
+      break;
+    }
+    case Entry::Kind::kTask: {
+      // Only now: the operations before it have been executed, and must not see what it does. A
+      // silent task has a gap, too: no later reply may leave before it is done.
+      Connection& c = *entry.connection;
+      Task* const task = entry.task;
+      if (!c.broken) {
+        task->gap = c.out.AppendPending(core_.buffers, task);
+        if (task->gap == nullptr) core_.BreakForMemory(c);
+      }
+      desk_.Execute(task);
+      break;
+    }
+    case Entry::Kind::kReleaseSegment:
+      core_.buffers.Release(entry.segment);
+      break;
+    case Entry::Kind::kReleaseBlock:
+      core_.buffers.Release(entry.block);
+      break;
+  }
+}
+
+void Executor::Reply(const Entry& entry, const Op& op) {
   Connection& c = *entry.connection;
   bool fits = true;
   if (op.result == Result::kHit) [[likely]] {

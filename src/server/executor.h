@@ -19,7 +19,8 @@ class Executor {
   [[nodiscard]] bool Run();
 
  private:
-  void Reply(const Entry& entry, engine::Op& op);
+  void Handle(const Entry& entry);
+  void Reply(const Entry& entry, const engine::Op& op);
   // Returns false if the connection's memory was refused.
   [[nodiscard]] bool ReplyHit(Connection& c, const Entry& entry, const engine::Op& op);
   [[nodiscard]] bool ReplyLargeHit(Connection& c, const Entry& entry, const engine::Op& op);

@@ -64,7 +64,8 @@ inline constexpr uint32_t kOperationsPerTurn = 128;
 // Operations of one connection under way to other shards.
 inline constexpr uint32_t kPendingTasksHigh = 128;
 
-// Tasks of one shard that wait for room in mailboxes.
+// Tasks to spare for those that wait for room in mailboxes: a large value of another shard is
+// copied, or missed, without one.
 inline constexpr uint32_t kTasksQueuedMax = 16 << 10;
 
 // Pieces of one gathered send (the kernel's UIO_MAXIOV is 1,024), and of all sends of one turn.

@@ -1,6 +1,7 @@
 // torc: a cache server that takes memcached's place. This file reads from top to bottom as the life
 // of the process.
 
+#include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -42,6 +43,8 @@ int main(int argc, char** argv) {
   const uint32_t connections_max = RaiseFileLimit(options.connections_max, options.shards, &error);
   if (connections_max == 0) return Fail(error, EX_OSERR);
   if (const int status = DropRights(options.user, &error); status != 0) return Fail(error, status);
+  // Changing the user takes core dumps away again.
+  if (options.core_dumps) (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   if (options.daemon && !Daemonize(options.core_dumps, &error)) return Fail(error, EXIT_FAILURE);
   if (options.lock_memory && !LockMemory(&error)) std::fprintf(stderr, "torc: %s\n", error.c_str());
 

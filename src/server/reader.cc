@@ -48,29 +48,29 @@ bool AllBlank(std::string_view text) {
 
 }  // namespace
 
-Reader::Stop Reader::Read(Connection& c) {
+Reader::Step Reader::Read(Connection& c) {
   if (c.turn != turn_) {
     c.turn = turn_;
     c.turn_commands = c.turn_operations = 0;
   }
   const uint32_t commands_max = static_cast<uint32_t>(core_.shared.options.requests_per_turn);
   while (true) {
-    if (c.state == State::kClosing) return Stop::kClosing;
-    if (core_.batch.full()) return Stop::kBatch;
+    if (c.state == State::kClosing) return Step::kClosing;
+    if (core_.batch.full()) return Step::kBatch;
     if (c.out.full()) {
       core_.counters.output_full.Add(1);
-      return Stop::kBlocked;
+      return Step::kBlocked;
     }
-    if (c.pending >= kPendingTasksHigh) return Stop::kBlocked;
-    if (!core_.buffers.plenty()) return Stop::kLater;
+    if (c.pending >= kPendingTasksHigh) return Step::kBlocked;
+    if (!core_.buffers.plenty()) return Step::kLater;
     if (c.turn_commands >= commands_max || c.turn_operations >= kOperationsPerTurn) {
       if (c.state == State::kCommand) {  // in other states the first segment may hold the line that
                                          // is being read
         PopEmptySegments(c);
-        if (c.in_head == nullptr) return Stop::kInput;
+        if (c.in_head == nullptr) return Step::kInput;
       }
       core_.counters.yields.Add(1);
-      return Stop::kShare;
+      return Step::kShare;
     }
     Step step = Step::kGoOn;
     switch (c.state) {
@@ -102,18 +102,7 @@ Reader::Stop Reader::Read(Connection& c) {
       case State::kClosing:
         break;
     }
-    switch (step) {
-      case Step::kGoOn:
-        break;
-      case Step::kInput:
-        return Stop::kInput;
-      case Step::kBatch:
-        return Stop::kBatch;
-      case Step::kLater:
-        return Stop::kLater;
-      case Step::kBlocked:
-        return Stop::kBlocked;
-    }
+    if (step != Step::kGoOn) return step;
   }
 }
 

@@ -28,7 +28,9 @@ class Reader {
   Reader(Core& core, TaskDesk& desk, GlobalCommands& commands)
       : core_(core), desk_(desk), commands_(commands), engine_(core.engine()) {}
 
-  enum class Stop : uint8_t {
+  // How a step, or all of a reading, ended.
+  enum class Step : uint8_t {
+    kGoOn,     // on with the next step; Read does not end so
     kInput,    // everything that arrived is consumed
     kShare,    // the connection has used up its share of the turn: again next turn
     kBatch,    // the batch is full, or must be executed before this connection goes on
@@ -39,15 +41,12 @@ class Reader {
   // A new turn: every connection has its full share again.
   void BeginTurn() { ++turn_; }
   // Reads what `c` has. Requires a batch that is not full.
-  Stop Read(Connection& c);
+  Step Read(Connection& c);
 
   // Gives back all that a closing connection holds on the input side.
   void DropInput(Connection& c);
 
  private:
-  // What one step of a state came to.
-  enum class Step : uint8_t { kGoOn, kInput, kBatch, kLater, kBlocked };
-
   Step ReadLine(Connection& c);
   Step GrowLine(Connection& c);
   Step HandleLine(Connection& c, std::string_view line);

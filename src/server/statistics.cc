@@ -98,6 +98,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   uint64_t messages = 0;
   uint64_t mailbox_full = 0;
   uint64_t overflows = 0;
+  uint64_t lost = 0;
   uint64_t enters = 0;
   bool accepting = true;
   for (const Core* other : shared.cores) {
@@ -106,6 +107,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
     messages += other->shard.counters().messages_sent.Get();
     mailbox_full += other->shard.counters().mailbox_full.Get();
     overflows += other->shard.ring_counters().completion_overflows.Get();
+    lost += other->shard.ring_counters().completions_lost.Get();
     enters += other->shard.ring_counters().enters.Get();
     accepting = accepting && other->counters.accepting.Get() != 0;
   }
@@ -187,6 +189,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("stores_delayed", sum(&Counters::stores_delayed));
   out.Put("ring_enters", enters);
   out.Put("ring_completion_overflows", overflows);
+  out.Put("ring_completions_lost", lost);
   out.End();
 }
 

@@ -256,7 +256,9 @@ int64_t Worker::OnTurn(int64_t now_ns) {
     if (now_ns > stop_deadline_ns_) all_.ForEach([&](Connection& c) { core_.Break(c); });
   }
   if (!core_.ready.empty() || !core_.dirty.empty()) return 0;
-  if (stalled_) return 0;  // memory comes free as soon as the other shards have had a turn
+  // Memory comes free as soon as the other shards have had a turn: at once, if there are none. Else
+  // not by spinning: they may need this core for it.
+  if (stalled_) return core_.shard.shards() == 1 ? 0 : kRetryNs;
   if (waiting || !later_.empty() || !starved_.empty()) return kRetryNs;
   if (stopping_) return kAcceptPauseNs;
   for (const Acceptor& acceptor : acceptors_) {
@@ -269,8 +271,8 @@ bool Worker::ReadReady() {
   ReadyList reading;
   reading.Splice(core_.ready);
   while (Connection* const c = reading.PopFront()) {
-    const Reader::Stop stop = reader_.Read(*c);
-    if (stop == Reader::Stop::kBatch) {
+    const Reader::Step stop = reader_.Read(*c);
+    if (stop == Reader::Step::kBatch) {
       // On with it at once, in a fresh batch, unless memory must come free first.
       reading.PushBack(*c);
       if (!executor_.Run()) {
@@ -284,25 +286,26 @@ bool Worker::ReadReady() {
   return executor_.Run();
 }
 
-void Worker::AfterRead(Connection& c, Reader::Stop stop) {
+void Worker::AfterRead(Connection& c, Reader::Step stop) {
   switch (stop) {
-    case Reader::Stop::kInput:
+    case Reader::Step::kInput:
       if (c.read_closed) {
         // What is incomplete now stays so.
         c.state = State::kClosing;
         core_.MarkDirty(c);
       }
       break;
-    case Reader::Stop::kShare:
+    case Reader::Step::kShare:
       core_.MarkReady(c);
       break;
-    case Reader::Stop::kLater:
+    case Reader::Step::kLater:
       if (!static_cast<ListLink<ReadyTag>&>(c).linked()) later_.PushBack(c);
       break;
-    case Reader::Stop::kBlocked:
+    case Reader::Step::kBlocked:
       break;
-    case Reader::Stop::kBatch:
-    case Reader::Stop::kClosing:
+    case Reader::Step::kGoOn:
+    case Reader::Step::kBatch:
+    case Reader::Step::kClosing:
       core_.MarkDirty(c);
       return;
   }

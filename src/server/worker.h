@@ -63,7 +63,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   // Reads all ready connections, each once, executing as the batch fills up. False: the batch waits
   // for memory.
   [[nodiscard]] bool ReadReady();
-  void AfterRead(Connection& c, Reader::Stop stop);
+  void AfterRead(Connection& c, Reader::Step stop);
   void KeepReceiving(Connection& c);
   void RelieveBuffers();
   void MoveInputToBlocks(Connection& c);

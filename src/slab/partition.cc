@@ -26,6 +26,10 @@ constexpr uint32_t kDrainChunks = 512;
 constexpr uint32_t kEvictBatch = 16;
 // An earmark that nobody asked for again is void after this many turns: its connection is gone.
 constexpr uint64_t kEarmarkTurns = 64;
+// The reserve of free chunks, in demands of a grace period: the time from the limbo's mark until
+// all readers are gone, a turn with one shard, a few with more, and many where shards share cores.
+// What is freed now waits up to two of them.
+constexpr uint32_t kReserveGraces = 3;
 // Index buckets moved in one background slice.
 constexpr uint32_t kIndexBucketsPerSlice = 32;
 
@@ -73,6 +77,13 @@ void Partition::BeginTurn(RelativeSeconds now) {
   bool elapsed;
   const std::span<const Ref> freed = limbo_.BeginTurn(&elapsed);
   if (!elapsed) return;
+  // The demand of a grace period is known now; the reserve falls slowly, as demand comes in bursts.
+  for (uint32_t i = 0; i < active_count_; ++i) {
+    Supply& supply = supply_[active_[i]];
+    supply.target = std::max(kReserveGraces * supply.taken, supply.target - supply.target / 8);
+    supply.taken = 0;
+  }
+  active_count_ = 0;
   for (size_t i = 0; i < freed.size(); ++i) {
     constexpr size_t kAhead = 8;
     if (i + kAhead < freed.size()) __builtin_prefetch(arena_.items().At(freed[i + kAhead]), 1);
@@ -94,7 +105,6 @@ void Partition::BeginTurn(RelativeSeconds now) {
 
 void Partition::EndTurn() {
   for (uint32_t i = 0; i < active_count_; ++i) TopUp(active_[i]);
-  active_count_ = 0;
   if (retired_ == Retired::kNone && index_.has_retired()) retired_ = Retired::kNew;
   if (limbo_.EndTurn(retired_ == Retired::kNew) && retired_ == Retired::kNew) {
     retired_ = Retired::kMarked;
@@ -600,13 +610,9 @@ Room Partition::MakeRoomForPages(uint32_t pages) {
 
 void Partition::TopUp(uint32_t size_class) {
   Supply& supply = supply_[size_class];
-  // Twice a turn's demand, for readers take about a turn to go; falls slowly, as demand comes in
-  // bursts.
   const uint32_t chunks = static_cast<uint32_t>(arena_.page_class(size_class).pages.Get()) *
                           classes_.chunks_per_page(size_class);
-  supply.target =
-      std::min(std::max(2 * supply.taken, supply.target - supply.target / 8), chunks / 16 + 1);
-  supply.taken = 0;
+  supply.target = std::min(std::max(kReserveGraces * supply.taken, supply.target), chunks / 8 + 1);
   if (!evict_ || arena_.pool_pages() > earmarked_) return;
   const uint32_t ready = arena_.free_chunks(size_class) + supply.limbo;
   if (ready >= supply.target) return;

@@ -247,8 +247,8 @@ class Partition {
   uint32_t limbo_pages_ = 0;  // whole pages of items in limbo
   uint32_t item_pages_ = 0;   // whole pages of all chained items
   struct Supply {
-    uint32_t taken = 0;                // chunks, this turn
-    uint32_t target = 0;               // free chunks wanted at the start of a turn
+    uint32_t taken = 0;                // chunks, this grace period
+    uint32_t target = 0;               // free chunks wanted, those in limbo included
     uint32_t limbo = 0;                // chunks that come free after their readers
     uint32_t pinned = 0;               // live items that eviction must pass over
     uint64_t evicted_bytes = 0;        // in the recent past: halved now and then

@@ -1,6 +1,6 @@
 """Runs a case in a process of its own, since a client library may not fail but abort.
 
-    why = run(case, port)     # None, or what went wrong
+    run(case, port)     # returns, or raises AssertionError with what went wrong
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ def run(case, *args) -> None:
     try:
         with os.fdopen(reader, "rb") as pipe:
             fault = pipe.read().decode("utf-8", "replace")
-    finally:
         _, status = os.waitpid(child, 0)
+    except BaseException:  # this program was told to stop
+        os.kill(child, signal.SIGKILL)
+        raise
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
         raise ClientDied(f"the client died of {signal.Signals(-code).name}")

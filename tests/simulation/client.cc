@@ -15,6 +15,9 @@ constexpr uint32_t kPrivateKeys = 6;
 constexpr size_t kNameSizeMin = 12;  // a shared value is never shorter, so that its name fits
 constexpr uint64_t kWrongCas = uint64_t{1} << 60;
 
+// A list of keys up to this size is read whole before the first is answered.
+constexpr size_t kWholeLineBytesMax = 4000;
+
 // memcached counts this and the key against -I.
 constexpr uint32_t kItemOverheadMax = 400;
 
@@ -278,8 +281,9 @@ int64_t Client::AnyExptime() {
   if (kind < 15) return 0;
   if (kind < 18) return static_cast<int64_t>(random_.Between(1, 100));
   if (kind < 19) return -1;
-  return commons_.leniency.start_wall_second + commons_.second +
-         static_cast<int64_t>(random_.Below(200)) - 20;
+  const int64_t unix_time = commons_.leniency.start_wall_second + commons_.second +
+                            static_cast<int64_t>(random_.Below(200)) - 20;
+  return std::min<int64_t>(unix_time, INT32_MAX);  // what the protocol takes, even where years have passed
 }
 
 Command Client::Invent() {
@@ -355,8 +359,8 @@ Command Client::InventGet() {
     command.wire += " " + key.name;
     command.keys.push_back(std::move(key));
   }
-  if (random_.Chance(20)) {
-    // One key that is too long spoils them all.
+  if (random_.Chance(20) && command.wire.size() < kWholeLineBytesMax) {
+    // One key that is too long spoils them all, unless the line is so long that some are answered before it is there.
     command.kind = Kind::kLine;
     command.expected = kBadLine;
     command.wire += " " + std::string(251, 'k') + " p0";

@@ -221,7 +221,15 @@ void Cluster::Step() {
   if (first_ns > clock_.NowNs()) clock_.AdvanceNs(first_ns - clock_.NowNs());
 }
 
-void Cluster::Suspend(ShardId shard, bool suspended) { seats_[shard]->suspended = suspended; }
+void Cluster::Suspend(ShardId shard, bool suspended) {
+  Seat& seat = *seats_[shard];
+  seat.suspended = suspended;
+  if (!suspended || !seat.asleep) return;
+  // Loses its core while it is awake: for the epochs it may hold references.
+  seat.asleep = false;
+  ++turns_;
+  seat.shard.RunTurn(/*wait=*/false);
+}
 
 void Cluster::RequestStop() {
   for (const std::unique_ptr<Seat>& seat : seats_) {
@@ -257,6 +265,10 @@ uint64_t Cluster::mailbox_full() const {
 
 uint64_t Cluster::blocks_used(ShardId shard) const {
   return seats_[shard]->worker.core().buffers.blocks_used();
+}
+
+uint64_t Cluster::overflows(ShardId shard) const {
+  return seats_[shard]->shard.ring_counters().completion_overflows.Get();
 }
 
 uint32_t Cluster::buffers_held(ShardId shard) const {

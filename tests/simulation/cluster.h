@@ -63,7 +63,7 @@ class Cluster {
   void Steps(uint32_t count) {
     while (count-- > 0) Step();
   }
-  // A suspended shard gets no turns from Step, as if its core were taken away. For the epochs it is still in its last turn.
+  // A suspended shard gets no turns from Step, as if its core were taken away in the midst of a turn.
   void Suspend(ShardId shard, bool suspended);
 
   // Asks all shards to stop. Connections that nobody has accepted must not be waiting.
@@ -73,6 +73,7 @@ class Cluster {
 
   uint32_t shards() const;
   ring::SimWorld& world() { return *world_; }
+  uint64_t fingerprint() const { return world_->fingerprint(); }
   ManualClock& clock() { return clock_; }
   const Epoch& start() const { return *start_; }
   WatchedEngine& engine() { return *engine_; }
@@ -89,6 +90,8 @@ class Cluster {
   // Blocks and provided buffers that a shard's connections hold.
   uint64_t blocks_used(ShardId shard) const;
   uint32_t buffers_held(ShardId shard) const;
+  // Times that a completion queue was full.
+  uint64_t overflows(ShardId shard) const;
 
   void CheckInvariants() const;
   // Dies unless everything came back: no connection, pin, reservation, block, operation or buffer is left. Requires Ended().

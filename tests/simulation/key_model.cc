@@ -53,9 +53,8 @@ std::vector<KeyModel::State> KeyModel::Before(const Window& window) const {
       absent = true;
       continue;
     }
-    const bool expires = state->expires_from != 0;
-    if (!(expires && state->expires_to <= window.second_from)) before.push_back(state);
-    if (leniency_.lossy || (expires && state->expires_from <= window.second_to)) absent = true;
+    if (state->expires_to > window.second_from) before.push_back(state);
+    if (leniency_.lossy || state->expires_from <= window.second_to) absent = true;
   }
   if (absent) before.push_back(std::nullopt);
   return before;
@@ -64,7 +63,7 @@ std::vector<KeyModel::State> KeyModel::Before(const Window& window) const {
 void KeyModel::SetExpiry(Item* item, const Command& command, const Window& window) const {
   const int64_t exptime = command.exptime;
   if (exptime == 0) {
-    item->expires_from = item->expires_to = 0;
+    item->expires_from = item->expires_to = kNever;
   } else if (exptime < 0) {
     item->expires_from = item->expires_to = 1;
   } else if (exptime > kMonthSeconds) {
@@ -81,13 +80,21 @@ void KeyModel::Become(std::vector<State> after, const Command& command, std::str
     throw Mismatch("\"" + command.wire.substr(0, std::min<size_t>(command.wire.find('\r'), 80)) +
                    "\" was answered with \"" + std::string(reply) + "\"; possible: " + Describe());
   }
-  // Absent once is enough; other doubles do no harm, and there are few.
-  const auto absent = [](const State& state) { return !state.has_value(); };
-  const auto first = std::find_if(after.begin(), after.end(), absent);
-  if (first != after.end()) {
-    after.erase(std::remove_if(first + 1, after.end(), absent), after.end());
+  // One state for each value, so that they stay few: what differs in the expiry alone expires at some time between the two.
+  states_.clear();
+  for (State& state : after) {
+    const auto same = std::find_if(states_.begin(), states_.end(), [&](const State& other) {
+      if (!state.has_value() || !other.has_value()) return !state.has_value() && !other.has_value();
+      return state->client_flags == other->client_flags && state->cas == other->cas &&
+             (state->value == other->value || *state->value == *other->value);
+    });
+    if (same == states_.end()) {
+      states_.push_back(std::move(state));
+    } else if (state.has_value()) {
+      (*same)->expires_from = std::min((*same)->expires_from, state->expires_from);
+      (*same)->expires_to = std::max((*same)->expires_to, state->expires_to);
+    }
   }
-  states_ = std::move(after);
 }
 
 std::string KeyModel::Describe() const {

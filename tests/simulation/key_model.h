@@ -41,12 +41,13 @@ class KeyModel {
   uint64_t cas_seen() const { return cas_seen_; }
 
  private:
+  static constexpr int64_t kNever = INT64_MAX;
   struct Item {
     Value value;
     uint32_t client_flags = 0;
-    // The second at which it expires lies between these; 0: it does not.
-    int64_t expires_from = 0;
-    int64_t expires_to = 0;
+    // The second at which it expires lies between these.
+    int64_t expires_from = kNever;
+    int64_t expires_to = kNever;
     uint64_t cas = 0;  // 0: not seen since it was written
   };
   using State = std::optional<Item>;

@@ -150,6 +150,8 @@ class Runner {
     lines_.clear();
   }
 
+  uint64_t fingerprint() const { return cluster_.fingerprint(); }
+
   std::string Summary() const {
     const engine::EngineTotals totals = cluster_.Totals();
     char text[300];
@@ -283,6 +285,7 @@ RunResult Run(uint64_t seed, std::FILE* trace) {
   }
   runner.FlushTrace();
   result.summary = runner.Summary();
+  result.fingerprint = runner.fingerprint();
   return result;
 }
 

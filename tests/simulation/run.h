@@ -13,6 +13,7 @@ namespace torc::simulation {
 struct RunResult {
   std::string mismatch;  // what went wrong; empty: nothing
   std::string summary;   // one line on what happened in it
+  uint64_t fingerprint = 0;  // over all completions: equal runs have equal ones
 };
 
 // Runs the clients of `seed` against a server until all have ended, and stops it. Mishaps that the server must never see end the

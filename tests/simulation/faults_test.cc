@@ -1,0 +1,646 @@
+// Each fault by itself: what must happen when buffers, mailboxes, descriptors or memory run out, a client does not read, or the server
+// is told to stop in the midst of it all.
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/engine/engine.h"
+#include "src/shard/mailbox.h"
+#include "tests/simulation/cluster.h"
+#include "third_party/doctest/doctest.h"
+
+namespace torc::simulation {
+namespace {
+
+constexpr int kStepsMax = 300'000;
+
+// Steps until `condition` holds. False: it does not come true.
+template <typename Condition>
+bool Until(Cluster& cluster, const Condition& condition) {
+  for (int step = 0; step < kStepsMax; ++step) {
+    if (condition()) return true;
+    cluster.Step();
+  }
+  return condition();
+}
+
+// A client that says what it is told to.
+class Talker {
+ public:
+  Talker(Cluster& cluster, ring::SimClient wire) : cluster_(cluster), wire_(wire) {}
+  explicit Talker(Cluster& cluster) : Talker(cluster, cluster.Connect()) {}
+
+  // Writes all of it, as the server takes it. False: it does not take it.
+  bool Say(std::string_view bytes) {
+    return Until(cluster_, [&] {
+      bytes.remove_prefix(wire_.Write(bytes));
+      return bytes.empty();
+    });
+  }
+  // Writes what goes at once.
+  size_t SaySome(std::string_view bytes) { return wire_.Write(bytes); }
+  // Waits for as many bytes as `expected` has. Returns what came.
+  std::string Hear(size_t size) {
+    Until(cluster_, [&] {
+      heard_ += wire_.Read();
+      return heard_.size() >= size || wire_.AtEnd();
+    });
+    const std::string bytes = heard_.substr(0, size);
+    heard_.erase(0, bytes.size());
+    return bytes;
+  }
+  // Whether `expected` and nothing else is heard.
+  bool Hears(std::string_view expected) { return Hear(expected.size()) == expected; }
+  bool Asks(std::string_view question, std::string_view expected) {
+    return Say(question) && Hears(expected);
+  }
+  // A reply of several lines.
+  std::string AskLines(std::string_view question) {
+    if (!Say(question)) return "";
+    Until(cluster_, [&] {
+      heard_ += wire_.Read();
+      return heard_.ends_with("END\r\n") || wire_.AtEnd();
+    });
+    return std::exchange(heard_, "");
+  }
+  std::string Statistic(const std::string& name) {
+    const std::string all = AskLines("stats\r\n");
+    const size_t at = all.find("STAT " + name + " ");
+    if (at == std::string::npos) return "";
+    const size_t value = at + 6 + name.size();
+    return all.substr(value, all.find('\r', value) - value);
+  }
+  bool Closed() {
+    return Until(cluster_, [&] {
+      heard_ += wire_.Read();
+      return wire_.AtEnd();
+    });
+  }
+  ring::SimClient& wire() { return wire_; }
+
+ private:
+  Cluster& cluster_;
+  ring::SimClient wire_;
+  std::string heard_;
+};
+
+// A key that `shard` owns.
+std::string KeyOf(const Cluster& cluster, ShardId shard, uint32_t number = 0) {
+  for (uint32_t i = 0;; ++i) {
+    std::string key = "key" + std::to_string(i);
+    if (engine::OwnerOf(engine::HashKey(key), cluster.shards()) == shard && number-- == 0) return key;
+  }
+}
+
+std::string Set(std::string_view key, std::string_view value) {
+  return "set " + std::string(key) + " 0 0 " + std::to_string(value.size()) + "\r\n" +
+         std::string(value) + "\r\n";
+}
+
+std::string ValueReply(std::string_view key, std::string_view value) {
+  return "VALUE " + std::string(key) + " 0 " + std::to_string(value.size()) + "\r\n" +
+         std::string(value) + "\r\n";
+}
+
+std::string Repeat(std::string_view text, size_t times) {
+  std::string all;
+  for (; times > 0; --times) all += text;
+  return all;
+}
+
+// A value that shows where it was cut.
+std::string Pattern(size_t size, uint64_t seed = 1) {
+  std::string value;
+  for (Random random(seed); value.size() < size;) value += std::to_string(random.Next()) + "\r\n";
+  value.resize(size);
+  return value;
+}
+
+// All clients gone, everything comes back and the server ends.
+void CheckEnds(Cluster& cluster) {
+  for (ShardId shard = 0; shard < cluster.shards(); ++shard) cluster.Suspend(shard, false);
+  cluster.world().SetOptions(ClusterOptions{}.ring);
+  cluster.RequestStop();
+  // Those that do not read are waited for, but not for ever.
+  REQUIRE(Until(cluster, [&] {
+    cluster.clock().AdvanceNs(100'000);
+    return cluster.Ended() && cluster.world().Settled();
+  }));
+  cluster.CheckEnded();
+}
+
+TEST_CASE("receives that find no buffer go on when there are some again") {
+  Cluster cluster({});
+  Talker first(cluster);
+  CHECK(first.Asks(Set("k", "1"), "STORED\r\n"));
+  ring::SimOptions options = ClusterOptions{}.ring;
+  options.no_buffers_chance = 1000;
+  cluster.world().SetOptions(options);
+  std::vector<Talker> talkers;
+  for (int i = 0; i < 20; ++i) talkers.emplace_back(cluster);
+  for (Talker& talker : talkers) talker.SaySome("incr k 1\r\n");
+  cluster.Steps(2000);
+  CHECK(cluster.Sum(&server::Counters::buffers_exhausted) >= 20);
+  CHECK(cluster.Sum(&server::Counters::incr_hits) == 0);
+  cluster.world().SetOptions(ClusterOptions{}.ring);
+  for (Talker& talker : talkers) CHECK(!talker.Hear(3).empty());
+  CHECK(first.Asks("get k\r\n", ValueReply("k", "21") + "END\r\n"));
+  CheckEnds(cluster);
+}
+
+TEST_CASE("with a handful of buffers many clients are served") {
+  ClusterOptions options;
+  options.shards = 2;
+  options.ring.buffer_count = 3;
+  options.ring.buffer_size_bytes = 64;
+  Cluster cluster(options);
+  std::vector<Talker> talkers;
+  for (int i = 0; i < 50; ++i) talkers.emplace_back(cluster);
+  std::string question;
+  std::string answer;
+  for (int i = 0; i < 20; ++i) {
+    question += Set("k" + std::to_string(i), "value") + "get k" + std::to_string(i) + "\r\n";
+    answer += "STORED\r\n" + ValueReply("k" + std::to_string(i), "value") + "END\r\n";
+  }
+  for (Talker& talker : talkers) CHECK(talker.SaySome(question) == question.size());
+  for (Talker& talker : talkers) CHECK(talker.Hears(answer));
+  CHECK(cluster.Sum(&server::Counters::buffers_exhausted) > 0);
+  CheckEnds(cluster);
+}
+
+// Each used to keep its received input, which held the list of keys, in the ring's buffers: a few dozen held them all.
+TEST_CASE("clients that ask for much and read nothing keep no receive buffers") {
+  ClusterOptions options;
+  options.ring.window_bytes = 8 << 10;
+  Cluster cluster(options);
+  Talker first(cluster);
+  CHECK(first.Asks(Set("k", Pattern(4000)), "STORED\r\n"));
+  const std::string question = "get" + Repeat(" k", 1500) + "\r\n" + Repeat("get k k k k\r\n", 300);
+  std::vector<Talker> silent;
+  for (int i = 0; i < 2 * static_cast<int>(server::kReceiveBuffers); ++i) {
+    silent.emplace_back(cluster);
+    silent.back().SaySome(question);
+  }
+  cluster.Steps(5000);
+  for (Talker& talker : silent) talker.SaySome(question);
+  cluster.Steps(5000);
+  CHECK(first.Asks("get k\r\n", ValueReply("k", Pattern(4000)) + "END\r\n"));
+  Talker late(cluster);
+  CHECK(late.Asks("mn\r\n", "MN\r\n"));
+  CHECK(cluster.buffers_held(0) <= server::kReceiveBuffers / 2);
+  for (Talker& talker : silent) talker.wire().Reset();
+  CheckEnds(cluster);
+}
+
+TEST_CASE("a completion queue that is always full is counted and harmless") {
+  ClusterOptions options;
+  options.shards = 2;
+  options.ring.overflow_chance = 1000;  // each multishot operation ends with each completion
+  Cluster cluster(options);
+  std::vector<Talker> talkers;
+  for (int i = 0; i < 10; ++i) talkers.emplace_back(cluster);
+  const std::string value = Pattern(30'000);
+  for (Talker& talker : talkers) CHECK(talker.Asks(Set("k", value), "STORED\r\n"));
+  for (Talker& talker : talkers) CHECK(talker.Asks("get k\r\n", ValueReply("k", value) + "END\r\n"));
+  CHECK(cluster.overflows(0) + cluster.overflows(1) > 20);
+  CHECK(std::stoull(talkers[0].Statistic("ring_completion_overflows")) > 20);
+  CheckEnds(cluster);
+}
+
+TEST_CASE("more writes than a mailbox takes wait, and none is lost") {
+  ClusterOptions options;
+  options.shards = 2;
+  Cluster cluster(options);
+  constexpr size_t kClients = 6;
+  constexpr size_t kEach = 100;
+  static_assert(kClients * kEach > 2 * shard::kAnswersMax);
+  std::vector<Talker> talkers;
+  for (size_t i = 0; i < kClients; ++i) talkers.emplace_back(cluster, cluster.ConnectTo(0));
+  Talker other(cluster, cluster.ConnectTo(0));
+  const std::string near = KeyOf(cluster, 0);
+  const std::string far = KeyOf(cluster, 1);
+  CHECK(other.Asks(Set(far, "0"), "STORED\r\n"));
+
+  cluster.Suspend(1, true);
+  for (Talker& talker : talkers) {
+    CHECK(talker.Say(Repeat("incr " + far + " 1\r\n", kEach) + "get " + far + "\r\n"));
+  }
+  cluster.Steps(1000);
+  CHECK(cluster.mailbox_full() > 0);
+  CHECK(cluster.Sum(&server::Counters::tasks_stalled) > 0);
+  CHECK(cluster.Sum(&server::Counters::incr_hits) == 0);
+  // The shard's own keys, and reads of the others', know nothing of it.
+  CHECK(other.Asks(Set(near, "x") + "get " + near + " " + far + "\r\n",
+                   "STORED\r\n" + ValueReply(near, "x") + ValueReply(far, "0") + "END\r\n"));
+
+  cluster.Suspend(1, false);
+  const std::string total = std::to_string(kClients * kEach);
+  REQUIRE(Until(cluster, [&] {
+    return cluster.Sum(&server::Counters::incr_hits) == kClients * kEach;
+  }));
+  CHECK(other.Asks("get " + far + "\r\n", ValueReply(far, total) + "END\r\n"));
+  for (Talker& talker : talkers) {
+    // Their own numbers rise, and each reads at least what it wrote.
+    uint64_t before = 0;
+    for (size_t i = 0; i < kEach; ++i) {
+      std::string line;
+      while (!line.ends_with('\n')) {
+        const std::string byte = talker.Hear(1);
+        REQUIRE(byte.size() == 1);
+        line += byte;
+      }
+      const uint64_t number = std::stoull(line);
+      CHECK(number > before);
+      before = number;
+    }
+    const std::string reply = talker.AskLines("");
+    CHECK(std::stoull(reply.substr(reply.find('\n') + 1)) >= before);
+  }
+  CheckEnds(cluster);
+}
+
+TEST_CASE("out of descriptors, accepting pauses, and resumes by itself") {
+  Cluster cluster({});
+  Talker first(cluster);
+  CHECK(first.Asks("mn\r\n", "MN\r\n"));
+  ring::SimOptions options = ClusterOptions{}.ring;
+  options.file_limit_chance = 1000;
+  cluster.world().SetOptions(options);
+  std::vector<Talker> talkers;
+  for (int i = 0; i < 3; ++i) talkers.emplace_back(cluster);
+  for (Talker& talker : talkers) talker.SaySome("mn\r\n");
+  cluster.Steps(500);
+  CHECK(cluster.Sum(&server::Counters::listen_disabled) > 0);
+  CHECK(cluster.connections() == 1);
+  CHECK(first.Asks("mn\r\n", "MN\r\n"));
+  CHECK(first.Statistic("accepting_conns") == "0");
+  cluster.world().SetOptions(ClusterOptions{}.ring);
+  for (Talker& talker : talkers) CHECK(talker.Hears("MN\r\n"));
+  CHECK(first.Statistic("accepting_conns") == "1");
+  CheckEnds(cluster);
+}
+
+TEST_CASE("a kernel without memory delays, and loses nothing") {
+  ClusterOptions options;
+  options.shards = 2;
+  Cluster cluster(options);
+  Talker talker(cluster);
+  CHECK(talker.Asks("mn\r\n", "MN\r\n"));
+  ring::SimOptions poor = options.ring;
+  poor.no_memory_chance = 1000;
+  cluster.world().SetOptions(poor);
+  const std::string value = Pattern(50'000);
+  const std::string question = Set("k", value) + "get k\r\n";
+  talker.SaySome(question);
+  cluster.Steps(1000);
+  poor.no_memory_chance = 300;
+  cluster.world().SetOptions(poor);
+  CHECK(talker.Hears("STORED\r\n" + ValueReply("k", value) + "END\r\n"));
+  CheckEnds(cluster);
+}
+
+TEST_CASE("a client that does not read is held back, and others are served") {
+  ClusterOptions options;
+  options.ring.window_bytes = 4 << 10;
+  Cluster cluster(options);
+  const std::string value = Pattern(4000);
+  Talker other(cluster);
+  CHECK(other.Asks(Set("k", value), "STORED\r\n"));
+
+  Talker silent(cluster);
+  constexpr int kGets = 5000;
+  const std::string question = Repeat("get k\r\n", kGets);
+  std::string_view rest = question;
+  uint64_t blocks_most = 0;
+  for (int step = 0; step < 5000; ++step) {
+    rest.remove_prefix(silent.SaySome(rest));
+    cluster.Step();
+    blocks_most = std::max(blocks_most, cluster.blocks_used(0));
+  }
+  CHECK(cluster.Sum(&server::Counters::output_full) > 0);
+  // Its receive has stopped: the rest of its commands stays with it.
+  CHECK(silent.wire().unreceived() == options.ring.window_bytes);
+  CHECK(!rest.empty());
+  // The limit, what one turn may add, and the input that was moved out of receive buffers.
+  const uint64_t bytes_most = server::kOutputHeldHigh + server::kOperationsPerTurn * (4100 + 500);
+  CHECK(blocks_most * server::kBlockBytes < bytes_most + (64 << 10));
+  CHECK(other.Asks("get k\r\n", ValueReply("k", value) + "END\r\n"));
+
+  // In the end it gets all of it.
+  const std::string reply = ValueReply("k", value) + "END\r\n";
+  int replies = 0;
+  std::string heard;
+  REQUIRE(Until(cluster, [&] {
+    rest.remove_prefix(silent.SaySome(rest));
+    heard += silent.wire().Read();
+    for (; heard.size() >= reply.size(); heard.erase(0, reply.size()), ++replies) {
+      REQUIRE(heard.starts_with(reply));
+    }
+    return replies == kGets;
+  }));
+  CheckEnds(cluster);
+}
+
+TEST_CASE("an upload that dies gives its memory back") {
+  for (const uint32_t shards : {1u, 2u}) {
+    for (ShardId owner = 0; owner < shards; ++owner) {
+      for (const bool reset : {false, true}) {
+        for (const uint32_t size : {100u, 5'000u, 300'000u}) {
+          CAPTURE(shards);
+          CAPTURE(owner);
+          CAPTURE(reset);
+          CAPTURE(size);
+          ClusterOptions options;
+          options.shards = shards;
+          Cluster cluster(options);
+          Talker talker(cluster, cluster.ConnectTo(0));
+          const std::string key = KeyOf(cluster, owner);
+          CHECK(talker.Asks(Set(key, "old"), "STORED\r\n"));
+          const std::string set = Set(key, Pattern(size));
+          // Up to the \r of its end.
+          CHECK(talker.Say(set.substr(0, set.size() - 1)));
+          REQUIRE(Until(cluster, [&] { return cluster.engine().reservations() == 1; }));
+          Talker other(cluster);
+          CHECK(other.Asks("get " + key + "\r\n", ValueReply(key, "old") + "END\r\n"));
+          if (reset) {
+            talker.wire().Reset();
+          } else {
+            talker.wire().CloseWrite();
+          }
+          CHECK(Until(cluster, [&] { return cluster.engine().reservations() == 0; }));
+          CHECK(other.Asks("get " + key + "\r\n", ValueReply(key, "old") + "END\r\n"));
+          CheckEnds(cluster);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("an upload ended by other bytes stores nothing and gives its memory back") {
+  ClusterOptions options;
+  options.shards = 2;
+  Cluster cluster(options);
+  for (ShardId owner = 0; owner < 2; ++owner) {
+    Talker talker(cluster, cluster.ConnectTo(0));
+    const std::string key = KeyOf(cluster, owner);
+    CHECK(talker.Asks(Set(key, "old"), "STORED\r\n"));
+    std::string set = Set(key, Pattern(200'000));
+    set.replace(set.size() - 2, 2, "xy");
+    CHECK(talker.Asks(set + "get " + key + "\r\n",
+                      "CLIENT_ERROR bad data chunk\r\n" + ValueReply(key, "old") + "END\r\n"));
+    CHECK(Until(cluster, [&] { return cluster.engine().reservations() == 0; }));
+  }
+  CheckEnds(cluster);
+}
+
+TEST_CASE("told to stop, the server answers what it has received") {
+  ClusterOptions options;
+  options.shards = 3;
+  options.ring.window_bytes = 1 << 20;
+  Cluster cluster(options);
+  std::vector<Talker> talkers;
+  for (int i = 0; i < 9; ++i) talkers.emplace_back(cluster);
+  for (Talker& talker : talkers) CHECK(talker.Asks("mn\r\n", "MN\r\n"));
+  std::string question;
+  std::string answer;
+  for (uint32_t i = 0; i < 10; ++i) {
+    const std::string key = KeyOf(cluster, i % 3, i);
+    question += Set(key, Pattern(100, i)) + "get " + key + "\r\n";
+    answer += "STORED\r\n" + ValueReply(key, Pattern(100, i)) + "END\r\n";
+  }
+  for (Talker& talker : talkers) CHECK(talker.SaySome(question) == question.size());
+  // Received by every shard, and answered by none that needs another.
+  for (ShardId shard = 0; shard < 3; ++shard) {
+    cluster.TryTurn(shard);
+    cluster.TryTurn(shard);
+  }
+  cluster.RequestStop();
+  for (Talker& talker : talkers) {
+    CHECK(talker.Hears(answer));
+    CHECK(talker.Closed());
+  }
+  CHECK(Until(cluster, [&] { return cluster.Ended() && cluster.world().Settled(); }));
+  cluster.CheckEnded();
+}
+
+TEST_CASE("told to stop, the server does not wait for ever for those that do not read") {
+  Cluster cluster({.ring = [] {
+    ring::SimOptions ring = ClusterOptions{}.ring;
+    ring.window_bytes = 1024;
+    return ring;
+  }()});
+  Talker silent(cluster);
+  CHECK(silent.Asks(Set("k", Pattern(100'000)), "STORED\r\n"));
+  silent.SaySome("get k\r\nget k\r\n");
+  REQUIRE(Until(cluster, [&] { return cluster.engine().pins() == 1; }));
+  cluster.RequestStop();
+  cluster.Steps(1000);
+  CHECK(!cluster.Ended());
+  cluster.clock().AdvanceNs(server::kStopNsMax + 1);
+  CHECK(Until(cluster, [&] { return cluster.Ended() && cluster.world().Settled(); }));
+  cluster.CheckEnded();
+}
+
+TEST_CASE("a store that waits for memory is answered once the readers are gone") {
+  ClusterOptions options;
+  options.shards = 2;
+  options.memory_bytes = 2 << 20;
+  options.item_bytes_max = 128 << 10;
+  Cluster cluster(options);
+  Talker talker(cluster, cluster.ConnectTo(0));
+  // Shard 1 stands still in the midst of a turn: what shard 0 unlinks may be read there, and must not be used again.
+  cluster.Suspend(1, true);
+  constexpr uint32_t kSets = 60;
+  std::string question;
+  for (uint32_t i = 0; i < kSets; ++i) {
+    question += Set(KeyOf(cluster, 0, i), Pattern(60'000, i));
+  }
+  std::string_view rest = question;
+  for (int step = 0; step < 20'000; ++step) {
+    rest.remove_prefix(talker.SaySome(rest));
+    cluster.Step();
+  }
+  const uint64_t stored = cluster.Sum(&server::Counters::cmd_set);
+  CHECK(stored > 5);
+  CHECK(stored < kSets);
+  CHECK(!rest.empty());
+  cluster.Suspend(1, false);
+  CHECK(talker.Say(rest));
+  CHECK(talker.Hears(Repeat("STORED\r\n", kSets)));
+  CHECK(cluster.Totals().evictions > 0);
+  CHECK(cluster.Totals().store_no_memory == 0);
+  const std::string last = KeyOf(cluster, 0, kSets - 1);
+  CHECK(talker.Asks("get " + last + "\r\n",
+                    ValueReply(last, Pattern(60'000, kSets - 1)) + "END\r\n"));
+  CheckEnds(cluster);
+}
+
+TEST_CASE("a large value that is being sent stays as it was, whatever becomes of its key") {
+  for (const ShardId owner : {0u, 1u}) {
+    for (const std::string_view fate : {"replace", "delete", "flush", "expire", "append", "evict"}) {
+      CAPTURE(owner);
+      CAPTURE(fate);
+      ClusterOptions options;
+      options.shards = 2;
+      options.memory_bytes = 4 << 20;
+      options.ring.window_bytes = 4 << 10;
+      Cluster cluster(options);
+      const std::string key = KeyOf(cluster, owner);
+      const std::string value = Pattern(300'000);
+      Talker other(cluster);
+      CHECK(other.Asks(Set(key, value), "STORED\r\n"));
+      Talker slow(cluster, cluster.ConnectTo(0));
+      CHECK(slow.Say("get " + key + "\r\n"));
+      REQUIRE(Until(cluster, [&] { return cluster.engine().pins() == 1; }));
+      if (fate == "replace") {
+        CHECK(other.Asks(Set(key, "short"), "STORED\r\n"));
+      } else if (fate == "delete") {
+        CHECK(other.Asks("delete " + key + "\r\n", "DELETED\r\n"));
+      } else if (fate == "flush") {
+        CHECK(other.Asks("flush_all\r\n", "OK\r\n"));
+        CHECK(other.Asks("get " + key + "\r\n", "END\r\n"));
+      } else if (fate == "expire") {
+        CHECK(other.Asks("touch " + key + " 10\r\n", "TOUCHED\r\n"));
+        cluster.clock().AdvanceSeconds(11);
+        CHECK(other.Asks("get " + key + "\r\n", "END\r\n"));
+      } else if (fate == "append") {
+        CHECK(other.Asks("append " + key + " 0 0 3\r\nend\r\n", "STORED\r\n"));
+      }
+      // Much memory is used again meanwhile.
+      for (uint32_t i = 1; i < 60; ++i) {
+        CHECK(other.Asks(Set(KeyOf(cluster, owner, i), Pattern(100'000, i)), "STORED\r\n"));
+      }
+      CHECK(slow.Hears(ValueReply(key, value) + "END\r\n"));
+      CHECK(Until(cluster, [&] { return cluster.engine().pins() == 0; }));
+      CheckEnds(cluster);
+    }
+  }
+}
+
+TEST_CASE("a client that goes away in the midst of a large value leaves no pin") {
+  for (const ShardId owner : {0u, 1u}) {
+    ClusterOptions options;
+    options.shards = 2;
+    options.ring.window_bytes = 4 << 10;
+    Cluster cluster(options);
+    const std::string key = KeyOf(cluster, owner);
+    Talker slow(cluster, cluster.ConnectTo(0));
+    CHECK(slow.Asks(Set(key, Pattern(300'000)), "STORED\r\n"));
+    CHECK(slow.Say("get " + key + " " + key + "\r\nget " + key + "\r\n"));
+    REQUIRE(Until(cluster, [&] { return cluster.engine().pins() == 1; }));
+    slow.wire().Reset();
+    CHECK(Until(cluster, [&] { return cluster.engine().pins() == 0; }));
+    CheckEnds(cluster);
+  }
+}
+
+TEST_CASE("statistics and flush_all reach every shard, however slow their messages") {
+  ClusterOptions options;
+  options.shards = 4;
+  options.ring = ring::SimOptions::Rough();
+  options.ring.buffer_count = server::kReceiveBuffers;
+  Cluster cluster(options);
+  Talker writer(cluster);
+  Talker reader(cluster);
+  Talker flusher(cluster);
+  std::string keys;
+  std::string values;
+  for (ShardId shard = 0; shard < 4; ++shard) {
+    const std::string key = KeyOf(cluster, shard);
+    CHECK(writer.Asks(Set(key, "v"), "STORED\r\n"));
+    keys += " " + key;
+    values += ValueReply(key, "v");
+  }
+  CHECK(reader.Asks("get" + keys + "\r\n", values + "END\r\n"));
+  CHECK(reader.Statistic("curr_items") == "4");
+  CHECK(reader.Statistic("cmd_set") == "4");
+  CHECK(reader.Statistic("get_hits") == "4");
+  CHECK(reader.Statistic("curr_connections") == "3");
+
+  // One shard is slow: the answer waits for it, and other clients do not.
+  cluster.Suspend(3, true);
+  flusher.SaySome("flush_all\r\nget" + keys + "\r\n");
+  cluster.Steps(3000);
+  CHECK(flusher.wire().unread() == 0);
+  cluster.Suspend(3, false);
+  CHECK(flusher.Hears("OK\r\nEND\r\n"));
+  CHECK(reader.Asks("get" + keys + "\r\n", "END\r\n"));
+
+  // What is stored after it stays; what a delayed one names goes in its time.
+  CHECK(writer.Asks(Set(KeyOf(cluster, 2), "new"), "STORED\r\n"));
+  const std::string present = ValueReply(KeyOf(cluster, 2), "new") + "END\r\n";
+  CHECK(reader.Asks("get" + keys + "\r\n", present));
+  CHECK(flusher.Asks("flush_all 10\r\n", "OK\r\n"));
+  CHECK(reader.Asks("get" + keys + "\r\n", present));
+  cluster.clock().AdvanceSeconds(12);
+  cluster.Steps(100);
+  CHECK(reader.Asks("get" + keys + "\r\n", "END\r\n"));
+
+  CHECK(writer.Asks("stats reset\r\n", "RESET\r\n"));
+  CHECK(reader.Statistic("cmd_set") == "0");
+  CHECK(reader.Statistic("get_hits") == "0");
+  CheckEnds(cluster);
+}
+
+TEST_CASE("connections spread over the shards, wherever they come in") {
+  ClusterOptions options;
+  options.shards = 4;
+  Cluster cluster(options);
+  std::vector<Talker> talkers;
+  for (int i = 0; i < 40; ++i) talkers.emplace_back(cluster);
+  for (Talker& talker : talkers) CHECK(talker.Asks("mn\r\n", "MN\r\n"));
+  for (ShardId shard = 0; shard < 4; ++shard) {
+    CHECK(cluster.counters(shard).connections_open.Get() >= 8);
+    CHECK(cluster.counters(shard).connections_open.Get() <= 12);
+  }
+  CheckEnds(cluster);
+}
+
+TEST_CASE("ten thousand commands in one write, and one byte at a time") {
+  ClusterOptions options;
+  options.shards = 2;
+  options.ring.window_bytes = 4 << 20;
+  Cluster cluster(options);
+  Talker talker(cluster);
+  const std::string far = KeyOf(cluster, 0) + " " + KeyOf(cluster, 1);
+  const std::string two = Set(KeyOf(cluster, 0), "a") + Set(KeyOf(cluster, 1), "b") + "get " + far + "\r\n";
+  const std::string answer = "STORED\r\nSTORED\r\n" + ValueReply(KeyOf(cluster, 0), "a") +
+                             ValueReply(KeyOf(cluster, 1), "b") + "END\r\n";
+  CHECK(talker.SaySome(Repeat(two, 3334)) == two.size() * 3334);
+  CHECK(talker.Hears(Repeat(answer, 3334)));
+  for (const char byte : Repeat(two, 20)) {
+    REQUIRE(talker.SaySome({&byte, 1}) == 1);
+    cluster.Steps(3);
+  }
+  CHECK(talker.Hears(Repeat(answer, 20)));
+  CheckEnds(cluster);
+}
+
+// A set that finds no memory removes what the key held: memcached leaves no stale value behind. That must come after the stores of the
+// same connection that are still in the batch.
+TEST_CASE("a refused upload also removes what was stored just before it") {
+  for (const ShardId owner : {0u, 1u}) {
+    CAPTURE(owner);
+    ClusterOptions options;
+    options.shards = 2;
+    options.memory_bytes = 4 << 20;
+    options.evict = false;
+    options.ring.window_bytes = 2 << 20;
+    Cluster cluster(options);
+    Talker talker(cluster, cluster.ConnectTo(0));
+    for (uint32_t i = 1;; ++i) {
+      REQUIRE(i < 100);
+      CHECK(talker.Say(Set(KeyOf(cluster, owner, i), Pattern(200'000))));
+      if (talker.Hear(8) != "STORED\r\n") break;
+      }
+    Talker fresh(cluster, cluster.ConnectTo(0));
+    const std::string key = KeyOf(cluster, owner);
+    CHECK(fresh.Asks(Set(key, "x") + Set(key, Pattern(900'000)) + "get " + key + "\r\n",
+                     "STORED\r\nSERVER_ERROR out of memory storing object\r\nEND\r\n"));
+    CheckEnds(cluster);
+  }
+}
+
+}  // namespace
+}  // namespace torc::simulation
