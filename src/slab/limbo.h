@@ -30,6 +30,8 @@ class Limbo {
   Limbo& operator=(const Limbo&) = delete;
 
   void Add(Ref ref);
+  // Whether something marked still waits for its readers.
+  bool waiting() const { return marked_; }
   // Ends the owner's turn: its own views are over. `also`: something outside this list waits too.
   // True: what was filling (and what waited outside) is waiting now.
   bool EndTurn(bool also);

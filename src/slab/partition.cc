@@ -76,14 +76,8 @@ void Partition::BeginTurn(RelativeSeconds now) {
 
   bool elapsed;
   const std::span<const Ref> freed = limbo_.BeginTurn(&elapsed);
+  if (!limbo_.waiting()) SettleDemand();
   if (!elapsed) return;
-  // The demand of a grace period is known now; the reserve falls slowly, as demand comes in bursts.
-  for (uint32_t i = 0; i < active_count_; ++i) {
-    Supply& supply = supply_[active_[i]];
-    supply.target = std::max(kReserveGraces * supply.taken, supply.target - supply.target / 8);
-    supply.taken = 0;
-  }
-  active_count_ = 0;
   for (size_t i = 0; i < freed.size(); ++i) {
     constexpr size_t kAhead = 8;
     if (i + kAhead < freed.size()) __builtin_prefetch(arena_.items().At(freed[i + kAhead]), 1);
@@ -101,6 +95,16 @@ void Partition::BeginTurn(RelativeSeconds now) {
     index_.FreeRetired();
     retired_ = Retired::kNone;
   }
+}
+
+// The demand of a grace period is known. The reserve falls slowly, as demand comes in bursts.
+void Partition::SettleDemand() {
+  for (uint32_t i = 0; i < active_count_; ++i) {
+    Supply& supply = supply_[active_[i]];
+    supply.target = std::max(kReserveGraces * supply.taken, supply.target - supply.target / 8);
+    supply.taken = 0;
+  }
+  active_count_ = 0;
 }
 
 void Partition::EndTurn() {
@@ -612,7 +616,7 @@ void Partition::TopUp(uint32_t size_class) {
   Supply& supply = supply_[size_class];
   const uint32_t chunks = static_cast<uint32_t>(arena_.page_class(size_class).pages.Get()) *
                           classes_.chunks_per_page(size_class);
-  supply.target = std::min(std::max(kReserveGraces * supply.taken, supply.target), chunks / 8 + 1);
+  supply.target = std::min(std::max(kReserveGraces * supply.taken, supply.target), chunks / 16 + 1);
   if (!evict_ || arena_.pool_pages() > earmarked_) return;
   const uint32_t ready = arena_.free_chunks(size_class) + supply.limbo;
   if (ready >= supply.target) return;

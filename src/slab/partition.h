@@ -169,6 +169,7 @@ class Partition {
   void FreeItem(Item* item);
   // Bytes that the item takes but for rounding.
   uint64_t HashOf(const Item* item) const { return engine::HashKey(item->key(), hash_seed_); }
+  void SettleDemand();
   uint64_t BytesOf(const Item* item) const;
   static uint32_t WholePages(const Item* item) {
     return item->chained() ? ValueSpace::Chain(item).pages : 0;

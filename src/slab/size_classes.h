@@ -67,7 +67,11 @@ class SizeClasses {
   // Room is kept for as many refs as a value of this size can need, not as it does: that number
   // would depend on the room.
   size_t ChainValueOffset(size_t prefix, uint32_t value_size) const {
-    const size_t refs_max = (value_size >> page_shift_) + kLargestPerPage + 1;
+    // A value below a page never has pages; one above may have a page less than it could, and a
+    // page's worth of chunks instead.
+    const size_t refs_max = value_size < page_size()
+                                ? (value_size + piece_bytes() - 1) / piece_bytes()
+                                : (value_size >> page_shift_) + kLargestPerPage + 1;
     return ChainOffset(prefix) + 2 * sizeof(uint32_t) + refs_max * sizeof(uint32_t);
   }
   // Value bytes that a piece of the largest class holds.
