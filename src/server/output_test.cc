@@ -126,7 +126,8 @@ TEST_CASE_FIXTURE(Fixture, "less may be committed than was reserved, and nothing
   CheckNothingHeld();
 }
 
-TEST_CASE_FIXTURE(Fixture, "bytes that are being sent stay where they are while more are appended") {
+TEST_CASE_FIXTURE(Fixture,
+                  "bytes that are being sent stay where they are while more are appended") {
   REQUIRE(out.Append(buffers, "first"));
   std::vector<iovec> pieces(4);
   uint64_t bytes = 0;
@@ -139,7 +140,8 @@ TEST_CASE_FIXTURE(Fixture, "bytes that are being sent stay where they are while 
   CheckNothingHeld();
 }
 
-TEST_CASE_FIXTURE(Fixture, "a pinned value is shown in its pieces and let go when the last byte is sent") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a pinned value is shown in its pieces and let go when the last byte is sent") {
   std::string value;
   while (value.size() < 2500) value += std::to_string(value.size());
   REQUIRE(out.Append(buffers, "VALUE "));

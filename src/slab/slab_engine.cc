@@ -436,7 +436,7 @@ bool SlabEngine::Count(Partition& p, Op& op) {
     const std::span<char> window = p.values().Piece(item, offset);
     const size_t from_digits =
         offset < digits_size ? std::min(window.size(), digits_size - offset) : 0;
-    std::memcpy(window.data(), digits + offset, from_digits);
+    std::memcpy(window.data(), digits + std::min(offset, digits_size), from_digits);
     std::memset(window.data() + from_digits, ' ', window.size() - from_digits);
     offset += window.size();
   }

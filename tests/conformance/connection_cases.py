@@ -24,8 +24,16 @@ def rude_close(client: Client) -> None:
 @case("connections: past -c a connection is told so and closed", server=("-c", "50"))
 def flood(context: Context) -> None:
     with ExitStack() as stack:
-        clients = [stack.enter_context(context.connect()) for _ in range(80)]
-        time.sleep(0.3)
+        first = stack.enter_context(context.connect())
+        assert first.ask(b"mn\r\n") == b"MN\r\n"  # in before the flood
+        clients = [first] + [stack.enter_context(context.connect()) for _ in range(79)]
+
+        def all_judged() -> bool:
+            stats = first.stats()
+            return int(stats["rejected_connections"]) + int(stats["curr_connections"]) >= 80
+
+        wait_for(all_judged, "all are accepted or refused")
+        time.sleep(0.1)  # the refusals arrive
         refused = [client for client in clients if not client.is_open()]
         served = [client for client in clients if client.is_open()]
         # memcached counts file descriptors and needs some itself, so it serves a few less than -c.
@@ -62,9 +70,18 @@ def idle(context: Context) -> None:
     allow_open_files(count + 1000)
     with ExitStack() as stack:
         busy = stack.enter_context(context.connect())
+        # What all share, such as receive buffers, is not memory of a connection.
+        others = [stack.enter_context(context.connect()) for _ in range(50)]
+        for _ in range(100):
+            for client in others:
+                client.send(b"get a\r\n")
+            for client in others:
+                assert client.read_line() == b"END\r\n"
+        count_before = len(others) + 1
         before = context.server.resident_kb
         clients = [stack.enter_context(context.connect()) for _ in range(count)]
-        wait_for(lambda: busy.stats()["curr_connections"] == str(count + 1), "all are accepted", 20)
+        wait_for(lambda: busy.stats()["curr_connections"] == str(count + count_before),
+                 "all are accepted", 20)
         for _ in range(1000):
             assert busy.ask(b"mn\r\n") == b"MN\r\n"
         for client in clients:

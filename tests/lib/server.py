@@ -182,7 +182,11 @@ class Server:
                     return False
                 raise ServerFault(f"ended while starting:\n{self.report()}")
             try:
-                socket.create_connection(self.address, 1).close()
+                # An answer, and not only a connection: that one may wait in the backlog, and be served, or refused, in the
+                # middle of a test.
+                with socket.create_connection(self.address, self.start_timeout) as probe:
+                    probe.sendall(b"mn\r\n")
+                    probe.recv(100)
                 return True
             except OSError:
                 time.sleep(0.005)

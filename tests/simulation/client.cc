@@ -132,8 +132,8 @@ Client::Client(uint32_t number, ring::SimClient wire, const Script& script, uint
 
 void Client::Trace(std::string_view what, std::string_view text) const {
   if (commons_.trace == nullptr) return;
-  *commons_.trace += "step " + std::to_string(commons_.tick) + " client " + std::to_string(number_) +
-                     " ";
+  *commons_.trace +=
+      "step " + std::to_string(commons_.tick) + " client " + std::to_string(number_) + " ";
   *commons_.trace += what;
   *commons_.trace += ' ';
   const size_t end = text.find('\r');
@@ -283,7 +283,8 @@ int64_t Client::AnyExptime() {
   if (kind < 19) return -1;
   const int64_t unix_time = commons_.leniency.start_wall_second + commons_.second +
                             static_cast<int64_t>(random_.Below(200)) - 20;
-  return std::min<int64_t>(unix_time, INT32_MAX);  // what the protocol takes, even where years have passed
+  return std::min<int64_t>(unix_time,
+                           INT32_MAX);  // what the protocol takes, even where years have passed
 }
 
 Command Client::Invent() {
@@ -298,9 +299,9 @@ Command Client::Invent() {
   if (kind < 86) {
     command.kind = Kind::kCount;
     const bool counter = commons_.counters && random_.Chance(500);
-    const Key key = counter ? CounterKey(static_cast<uint32_t>(
-                                  random_.Below(commons_.counted.size())))
-                            : PrivateKey(static_cast<uint32_t>(random_.Below(kPrivateKeys)));
+    const Key key = counter
+                        ? CounterKey(static_cast<uint32_t>(random_.Below(commons_.counted.size())))
+                        : PrivateKey(static_cast<uint32_t>(random_.Below(kPrivateKeys)));
     if (counter && random_.Chance(200)) {
       command.kind = Kind::kStore;
       command.verb = Verb::kAdd;
@@ -311,7 +312,7 @@ Command Client::Invent() {
     }
     const bool up = counter || random_.Chance(500);
     command.verb = up ? Verb::kIncrement : Verb::kDecrement;
-    command.delta = counter ? random_.Between(1, 100)
+    command.delta = counter               ? random_.Between(1, 100)
                     : random_.Chance(100) ? random_.Next()
                                           : random_.Below(1000);
     command.keys = {key};
@@ -360,7 +361,8 @@ Command Client::InventGet() {
     command.keys.push_back(std::move(key));
   }
   if (random_.Chance(20) && command.wire.size() < kWholeLineBytesMax) {
-    // One key that is too long spoils them all, unless the line is so long that some are answered before it is there.
+    // One key that is too long spoils them all, unless the line is so long that some are answered
+    // before it is there.
     command.kind = Kind::kLine;
     command.expected = kBadLine;
     command.wire += " " + std::string(251, 'k') + " p0";
@@ -372,7 +374,7 @@ Command Client::InventGet() {
 }
 
 Command Client::InventStore() {
-  static constexpr Verb kVerbs[] = {Verb::kSet,    Verb::kSet,    Verb::kSet,     Verb::kAdd,
+  static constexpr Verb kVerbs[] = {Verb::kSet,     Verb::kSet,    Verb::kSet,     Verb::kAdd,
                                     Verb::kReplace, Verb::kAppend, Verb::kPrepend, Verb::kCas};
   Command command;
   command.kind = Kind::kStore;
@@ -395,9 +397,10 @@ Command Client::InventStore() {
     size = std::min<size_t>(size, commons_.item_bytes_max - kItemOverheadMax);
   }
   const uint64_t name = (uint64_t{number_} << 20) + ++values_;
-  std::string bytes = !shared && random_.Chance(150)
-                          ? std::to_string(random_.Chance(100) ? random_.Next() : random_.Below(1000))
-                          : Content(name, size);
+  std::string bytes =
+      !shared && random_.Chance(150)
+          ? std::to_string(random_.Chance(100) ? random_.Next() : random_.Below(1000))
+          : Content(name, size);
   if (command.too_large) bytes = Content(name, size);
   command.wire = std::string(VerbName(command.verb)) + " " + key.name + " " +
                  std::to_string(command.client_flags) + " " + std::to_string(command.exptime) +
@@ -459,11 +462,12 @@ bool Client::Hear() {
     throw Mismatch("bytes that nobody asked for: \"" + heard_.substr(heard_at_, 60) + "\"");
   }
   if (wire_.AtEnd()) {
-    // The server may break a connection only where the ring does, and close it only where it was asked to.
-    const bool asked = write_closed_ || (!waiting_.empty() && !writing_ &&
-                                         waiting_.back().kind == Kind::kQuit);
-    const bool all_heard =
-        std::none_of(waiting_.begin(), waiting_.end(), [](const Command& c) { return c.answered(); });
+    // The server may break a connection only where the ring does, and close it only where it was
+    // asked to.
+    const bool asked =
+        write_closed_ || (!waiting_.empty() && !writing_ && waiting_.back().kind == Kind::kQuit);
+    const bool all_heard = std::none_of(waiting_.begin(), waiting_.end(),
+                                        [](const Command& c) { return c.answered(); });
     if (!commons_.may_break && !(asked && all_heard)) {
       throw Mismatch("the server closed the connection; " + Describe());
     }
@@ -477,13 +481,15 @@ bool Client::Hear() {
 bool Client::TakeLine(std::string_view* line) {
   const size_t end = heard_.find('\n', heard_at_);
   if (end == std::string::npos) return false;
-  if (end == heard_at_ || heard_[end - 1] != '\r') throw Mismatch("a reply's line ends in \\n alone");
+  if (end == heard_at_ || heard_[end - 1] != '\r')
+    throw Mismatch("a reply's line ends in \\n alone");
   *line = std::string_view(heard_).substr(heard_at_, end - 1 - heard_at_);
   heard_at_ = end + 1;
   return true;
 }
 
-// VALUE key flags size[ cas]\r\nbytes\r\n ... END\r\n. Views in `reply` stay valid until the next Hear.
+// VALUE key flags size[ cas]\r\nbytes\r\n ... END\r\n. Views in `reply` stay valid until the next
+// Hear.
 bool Client::TakeGet(const Command& command, Reply* reply) {
   const size_t start = heard_at_;
   const auto incomplete = [&] {
@@ -515,8 +521,8 @@ bool Client::TakeGet(const Command& command, Reply* reply) {
     if (heard_.compare(heard_at_ + size, 2, "\r\n") != 0) {
       throw Mismatch("a value of " + std::string(key) + " is longer or shorter than its size");
     }
-    reply->hits[next_key++] = Hit{std::string_view(heard_).substr(heard_at_, size),
-                                  static_cast<uint32_t>(flags), cas};
+    reply->hits[next_key++] =
+        Hit{std::string_view(heard_).substr(heard_at_, size), static_cast<uint32_t>(flags), cas};
     heard_at_ += size + 2;
   }
 }
@@ -525,7 +531,8 @@ bool Client::HearOne() {
   Command& command = waiting_.front();
   const bool whole = waiting_.size() > 1 || !writing_;
   if (!command.answered()) {
-    // Judged with the next one that is answered: only then is it known to be over. Until then all that is known stays true.
+    // Judged with the next one that is answered: only then is it known to be over. Until then all
+    // that is known stays true.
     if (!whole || waiting_.size() == 1) return false;
     const auto next = std::find_if(waiting_.begin(), waiting_.end(),
                                    [](const Command& c) { return c.answered(); });
@@ -586,8 +593,8 @@ void Client::Judge(const Command& command, const Window& window, const std::stri
       return JudgeFlush(command, window, reply);
     case Kind::kLine:
       // Before the value's bytes are looked at, room is made for it.
-      if (reply != nullptr && !(command.expected == kBadChunk && commons_.leniency.lossy &&
-                                *reply == kNoMemory)) {
+      if (reply != nullptr &&
+          !(command.expected == kBadChunk && commons_.leniency.lossy && *reply == kNoMemory)) {
         Expect(command, *reply, command.expected);
       }
       return;
@@ -716,7 +723,8 @@ void Client::Abandon() {
     // What may have been executed counts as without an answer.
     const Window window{command.tick_first, kNever, command.second_first, commons_.second};
     if (command.keys.size() != 1 || command.keys[0].kind == KeyKind::kPrivate) continue;
-    if (command.kind == Kind::kStore && command.verb != Verb::kCas) JudgeStore(command, window, nullptr);
+    if (command.kind == Kind::kStore && command.verb != Verb::kCas)
+      JudgeStore(command, window, nullptr);
     if (command.kind == Kind::kStore && command.verb == Verb::kCas) {
       commons_.shared[command.keys[0].number].Wrote(NameOf(*command.value),
                                                     {window.tick_from, kNever});

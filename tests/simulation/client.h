@@ -1,11 +1,13 @@
-// A simulated client: sends random commands, split and pipelined at random, reads replies when it feels like it, and judges them.
+// A simulated client: sends random commands, split and pipelined at random, reads replies when it
+// feels like it, and judges them.
 //
 //   Script (how it behaves) --> Say --> bytes --> server
-//   bytes <-- server        --> Hear -> one reply after another, against the commands that wait for one
+//   bytes <-- server        --> Hear -> one reply after another, against the commands that wait for
+//   one
 //                                       KeyModel for its own keys, History for everybody's
 //
-// Owner: the run. Affinity: one thread. Lifetime: the run's; the SimWorld outlives it. Invariant: waiting_ holds the commands that
-// were begun and not judged yet, in the order they were sent.
+// Owner: the run. Affinity: one thread. Lifetime: the run's; the SimWorld outlives it. Invariant:
+// waiting_ holds the commands that were begun and not judged yet, in the order they were sent.
 #ifndef TORC_TESTS_SIMULATION_CLIENT_H_
 #define TORC_TESTS_SIMULATION_CLIENT_H_
 
@@ -26,9 +28,9 @@ namespace torc::simulation {
 // What all clients of a run know.
 struct Commons {
   Leniency leniency;
-  bool may_break = false;      // connections break by chance
-  bool counters = true;        // counters are used: nothing may vanish
-  bool flushes = false;        // flush_all is among the commands
+  bool may_break = false;  // connections break by chance
+  bool counters = true;    // counters are used: nothing may vanish
+  bool flushes = false;    // flush_all is among the commands
   uint32_t item_bytes_max = 1 << 20;
   uint64_t value_bytes_max = 1000;     // of most values
   uint64_t large_bytes_max = 100'000;  // of one in large_chance out of 1,000
@@ -50,13 +52,13 @@ struct Commons {
 struct Script {
   enum class Ending : uint8_t { kQuit, kHalfClose, kHalfCommand, kReset };
   uint32_t commands = 50;
-  uint32_t depth = 1;              // commands under way at once, at most
-  uint32_t split_chance = 100;     // a write ends before a command does
-  uint32_t pause_chance = 0;       // it stops reading for a while
-  uint32_t idle_chance = 0;        // it does nothing in this step
+  uint32_t depth = 1;           // commands under way at once, at most
+  uint32_t split_chance = 100;  // a write ends before a command does
+  uint32_t pause_chance = 0;    // it stops reading for a while
+  uint32_t idle_chance = 0;     // it does nothing in this step
   uint32_t noreply_chance = 50;
-  uint32_t shared_chance = 200;    // a command is on a shared key or a counter
-  uint32_t keys_max = 8;           // of one get
+  uint32_t shared_chance = 200;  // a command is on a shared key or a counter
+  uint32_t keys_max = 8;         // of one get
   bool long_keys = false;
   Ending ending = Ending::kQuit;
 
@@ -115,21 +117,22 @@ class Client {
   Random random_;
   Commons& commons_;
 
-  std::vector<KeyModel> models_;          // by number of a private key
+  std::vector<KeyModel> models_;           // by number of a private key
   std::map<uint32_t, uint64_t> cas_seen_;  // by number of a shared key
   uint32_t commands_left_;
   uint64_t values_ = 0;  // invented
   std::deque<Command> waiting_;
-  size_t written_ = 0;   // bytes of the last waiting command; npos: all of them
+  size_t written_ = 0;  // bytes of the last waiting command; npos: all of them
   bool writing_ = false;
-  std::string heard_;    // received, from heard_at_ on not yet understood
+  std::string heard_;  // received, from heard_at_ on not yet understood
   size_t heard_at_ = 0;
   uint64_t pause_until_ = 0;
   bool write_closed_ = false;
   bool done_ = false;
 };
 
-// The bytes of value `name`: its number, a colon, and a pattern that shows where it was cut or mixed up. Less if `size` is small.
+// The bytes of value `name`: its number, a colon, and a pattern that shows where it was cut or
+// mixed up. Less if `size` is small.
 std::string Content(uint64_t name, size_t size);
 // The name of a value that Content made, which must be all of it. Throws Mismatch.
 uint64_t NameOf(std::string_view value);

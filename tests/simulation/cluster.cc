@@ -12,7 +12,8 @@
 namespace torc::simulation {
 namespace {
 
-// A simulated ring that can be asked whether it has something to say, without the shard's having a turn.
+// A simulated ring that can be asked whether it has something to say, without the shard's having a
+// turn.
 class PolledRing final : public ring::Ring {
  public:
   explicit PolledRing(ring::Ring& inner) : inner_(inner) {}
@@ -179,7 +180,8 @@ ring::SimClient Cluster::ConnectTo(ShardId shard, uint32_t window_bytes) {
 void Cluster::RunTurn(Seat& seat) {
   ++turns_;
   seat.asleep = false;
-  // Never allowed to sleep inside the turn: that is simulated here, where other shards can run meanwhile.
+  // Never allowed to sleep inside the turn: that is simulated here, where other shards can run
+  // meanwhile.
   seat.shard.RunTurn(/*wait=*/false);
   if (seat.shard.stopping()) {
     if (seat.worker.Finished()) {
@@ -218,6 +220,10 @@ void Cluster::Step() {
     first_ns = std::min(first_ns, seat->wake_ns);
   }
   if (first_ns == INT64_MAX || !world_->Settled()) return;
+  // All sleep, nothing will wake them but the time: whoever has mail was not told.
+  for (const std::unique_ptr<Seat>& seat : seats_) {
+    CHECK(seat->suspended || seat->ended || !shared_->mailboxes.Waiting(seat->id));
+  }
   if (first_ns > clock_.NowNs()) clock_.AdvanceNs(first_ns - clock_.NowNs());
 }
 
@@ -251,7 +257,7 @@ const server::Counters& Cluster::counters(ShardId shard) const {
   return seats_[shard]->worker.core().counters;
 }
 
-uint64_t Cluster::Sum(Counter server::Counters::*counter) const {
+uint64_t Cluster::Sum(Counter server::Counters::* counter) const {
   uint64_t sum = 0;
   for (ShardId id = 0; id < shards(); ++id) sum += (counters(id).*counter).Get();
   return sum;

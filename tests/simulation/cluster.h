@@ -1,17 +1,17 @@
-// A whole server in one thread: the shards, their workers and the slab engine, as server.cc puts them together, on simulated
-// rings and a clock that moves when it is told to.
+// A whole server in one thread: the shards, their workers and the slab engine, as server.cc puts
+// them together, on simulated rings and a clock that moves when it is told to.
 //
 //   test
 //    | Connect, Write, Read     SimWorld (src/ring/sim_ring.h)
 //    | Step ------------------> picks a shard, runs one turn of it
 //                               shard -- Worker -- WatchedEngine -- SlabEngine
 //
-// Sleep is simulated too: a shard that would wait in the kernel announces it to the epochs and runs again only when its ring has
-// a completion (a wake-up is one) or its time has come. A wake-up that is lost, or a wait that is too long, shows as a test that
-// makes no progress.
+// Sleep is simulated too: a shard that would wait in the kernel announces it to the epochs and runs
+// again only when its ring has a completion (a wake-up is one) or its time has come. A wake-up that
+// is lost, or a wait that is too long, shows as a test that makes no progress.
 //
-// Owner: the test. Affinity: one thread. Lifetime: outlives the clients' handles. Invariant: a shard marked asleep is asleep
-// for the epochs.
+// Owner: the test. Affinity: one thread. Lifetime: outlives the clients' handles. Invariant: a
+// shard marked asleep is asleep for the epochs.
 #ifndef TORC_TESTS_SIMULATION_CLUSTER_H_
 #define TORC_TESTS_SIMULATION_CLUSTER_H_
 
@@ -52,18 +52,20 @@ class Cluster {
 
   // A connection in the queue of a listener chosen by chance. `window_bytes` 0: as the options say.
   ring::SimClient Connect(uint32_t window_bytes = 0);
-  // A connection that `shard` serves. Runs the cluster, and opens others on the way if the shards share them out.
+  // A connection that `shard` serves. Runs the cluster, and opens others on the way if the shards
+  // share them out.
   ring::SimClient ConnectTo(ShardId shard, uint32_t window_bytes = 0);
 
   // Lets one shard have a turn, if it is awake or has a reason to wake up. False: it sleeps on.
   bool TryTurn(ShardId shard);
-  // One step of the world: a shard chosen by chance has its turn. If all sleep and nothing is under way, the clock moves to the
-  // time when the first wants to wake.
+  // One step of the world: a shard chosen by chance has its turn. If all sleep and nothing is under
+  // way, the clock moves to the time when the first wants to wake.
   void Step();
   void Steps(uint32_t count) {
     while (count-- > 0) Step();
   }
-  // A suspended shard gets no turns from Step, as if its core were taken away in the midst of a turn.
+  // A suspended shard gets no turns from Step, as if its core were taken away in the midst of a
+  // turn.
   void Suspend(ShardId shard, bool suspended);
 
   // Asks all shards to stop. Connections that nobody has accepted must not be waiting.
@@ -84,7 +86,7 @@ class Cluster {
   // Open connections of the whole server.
   uint32_t connections() const;
   const server::Counters& counters(ShardId shard) const;
-  uint64_t Sum(Counter server::Counters::*counter) const;
+  uint64_t Sum(Counter server::Counters::* counter) const;
   // Requests that found no room in a mailbox.
   uint64_t mailbox_full() const;
   // Blocks and provided buffers that a shard's connections hold.
@@ -94,7 +96,8 @@ class Cluster {
   uint64_t overflows(ShardId shard) const;
 
   void CheckInvariants() const;
-  // Dies unless everything came back: no connection, pin, reservation, block, operation or buffer is left. Requires Ended().
+  // Dies unless everything came back: no connection, pin, reservation, block, operation or buffer
+  // is left. Requires Ended().
   void CheckEnded() const;
 
  private:

@@ -1,7 +1,8 @@
-// What a simulated client says and what it hears: commands with all that is needed to judge the reply.
+// What a simulated client says and what it hears: commands with all that is needed to judge the
+// reply.
 //
-// Owner: the client. Affinity: one thread. Lifetime: from its first byte written until its reply is read.
-// Invariant: wire is the command's bytes as sent.
+// Owner: the client. Affinity: one thread. Lifetime: from its first byte written until its reply is
+// read. Invariant: wire is the command's bytes as sent.
 #ifndef TORC_TESTS_SIMULATION_COMMAND_H_
 #define TORC_TESTS_SIMULATION_COMMAND_H_
 
@@ -47,9 +48,9 @@ struct Command {
     kTouch,   // keys[0], exptime
     kDelete,  // keys[0]
     kFlush,
-    kLine,    // one line, `expected`
-    kStats,   // lines up to END
-    kQuit,    // no reply
+    kLine,   // one line, `expected`
+    kStats,  // lines up to END
+    kQuit,   // no reply
   };
 
   Kind kind = Kind::kLine;

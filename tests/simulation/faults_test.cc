@@ -1,5 +1,5 @@
-// Each fault by itself: what must happen when buffers, mailboxes, descriptors or memory run out, a client does not read, or the server
-// is told to stop in the midst of it all.
+// Each fault by itself: what must happen when buffers, mailboxes, descriptors or memory run out, a
+// client does not read, or the server is told to stop in the midst of it all.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -89,7 +89,8 @@ class Talker {
 std::string KeyOf(const Cluster& cluster, ShardId shard, uint32_t number = 0) {
   for (uint32_t i = 0;; ++i) {
     std::string key = "key" + std::to_string(i);
-    if (engine::OwnerOf(engine::HashKey(key), cluster.shards()) == shard && number-- == 0) return key;
+    if (engine::OwnerOf(engine::HashKey(key), cluster.shards()) == shard && number-- == 0)
+      return key;
   }
 }
 
@@ -169,7 +170,8 @@ TEST_CASE("with a handful of buffers many clients are served") {
   CheckEnds(cluster);
 }
 
-// Each used to keep its received input, which held the list of keys, in the ring's buffers: a few dozen held them all.
+// Each used to keep its received input, which held the list of keys, in the ring's buffers: a few
+// dozen held them all.
 TEST_CASE("clients that ask for much and read nothing keep no receive buffers") {
   ClusterOptions options;
   options.ring.window_bytes = 8 << 10;
@@ -202,7 +204,8 @@ TEST_CASE("a completion queue that is always full is counted and harmless") {
   for (int i = 0; i < 10; ++i) talkers.emplace_back(cluster);
   const std::string value = Pattern(30'000);
   for (Talker& talker : talkers) CHECK(talker.Asks(Set("k", value), "STORED\r\n"));
-  for (Talker& talker : talkers) CHECK(talker.Asks("get k\r\n", ValueReply("k", value) + "END\r\n"));
+  for (Talker& talker : talkers)
+    CHECK(talker.Asks("get k\r\n", ValueReply("k", value) + "END\r\n"));
   CHECK(cluster.overflows(0) + cluster.overflows(1) > 20);
   CHECK(std::stoull(talkers[0].Statistic("ring_completion_overflows")) > 20);
   CheckEnds(cluster);
@@ -236,9 +239,8 @@ TEST_CASE("more writes than a mailbox takes wait, and none is lost") {
 
   cluster.Suspend(1, false);
   const std::string total = std::to_string(kClients * kEach);
-  REQUIRE(Until(cluster, [&] {
-    return cluster.Sum(&server::Counters::incr_hits) == kClients * kEach;
-  }));
+  REQUIRE(Until(cluster,
+                [&] { return cluster.Sum(&server::Counters::incr_hits) == kClients * kEach; }));
   CHECK(other.Asks("get " + far + "\r\n", ValueReply(far, total) + "END\r\n"));
   for (Talker& talker : talkers) {
     // Their own numbers rise, and each reads at least what it wrote.
@@ -449,7 +451,8 @@ TEST_CASE("a store that waits for memory is answered once the readers are gone")
   options.item_bytes_max = 128 << 10;
   Cluster cluster(options);
   Talker talker(cluster, cluster.ConnectTo(0));
-  // Shard 1 stands still in the midst of a turn: what shard 0 unlinks may be read there, and must not be used again.
+  // Shard 1 stands still in the midst of a turn: what shard 0 unlinks may be read there, and must
+  // not be used again.
   cluster.Suspend(1, true);
   constexpr uint32_t kSets = 60;
   std::string question;
@@ -478,7 +481,8 @@ TEST_CASE("a store that waits for memory is answered once the readers are gone")
 
 TEST_CASE("a large value that is being sent stays as it was, whatever becomes of its key") {
   for (const ShardId owner : {0u, 1u}) {
-    for (const std::string_view fate : {"replace", "delete", "flush", "expire", "append", "evict"}) {
+    for (const std::string_view fate :
+         {"replace", "delete", "flush", "expire", "append", "evict"}) {
       CAPTURE(owner);
       CAPTURE(fate);
       ClusterOptions options;
@@ -604,7 +608,8 @@ TEST_CASE("ten thousand commands in one write, and one byte at a time") {
   Cluster cluster(options);
   Talker talker(cluster);
   const std::string far = KeyOf(cluster, 0) + " " + KeyOf(cluster, 1);
-  const std::string two = Set(KeyOf(cluster, 0), "a") + Set(KeyOf(cluster, 1), "b") + "get " + far + "\r\n";
+  const std::string two =
+      Set(KeyOf(cluster, 0), "a") + Set(KeyOf(cluster, 1), "b") + "get " + far + "\r\n";
   const std::string answer = "STORED\r\nSTORED\r\n" + ValueReply(KeyOf(cluster, 0), "a") +
                              ValueReply(KeyOf(cluster, 1), "b") + "END\r\n";
   CHECK(talker.SaySome(Repeat(two, 3334)) == two.size() * 3334);
@@ -617,8 +622,8 @@ TEST_CASE("ten thousand commands in one write, and one byte at a time") {
   CheckEnds(cluster);
 }
 
-// A set that finds no memory removes what the key held: memcached leaves no stale value behind. That must come after the stores of the
-// same connection that are still in the batch.
+// A set that finds no memory removes what the key held: memcached leaves no stale value behind.
+// That must come after the stores of the same connection that are still in the batch.
 TEST_CASE("a refused upload also removes what was stored just before it") {
   for (const ShardId owner : {0u, 1u}) {
     CAPTURE(owner);
@@ -633,7 +638,7 @@ TEST_CASE("a refused upload also removes what was stored just before it") {
       REQUIRE(i < 100);
       CHECK(talker.Say(Set(KeyOf(cluster, owner, i), Pattern(200'000))));
       if (talker.Hear(8) != "STORED\r\n") break;
-      }
+    }
     Talker fresh(cluster, cluster.ConnectTo(0));
     const std::string key = KeyOf(cluster, owner);
     CHECK(fresh.Asks(Set(key, "x") + Set(key, Pattern(900'000)) + "get " + key + "\r\n",

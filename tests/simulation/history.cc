@@ -78,8 +78,9 @@ void History::Check() const {
   }
   for (const Zone& zone : backward) {
     // Forward zones do not overlap: only the last that begins before this one can hold it.
-    const auto after = std::upper_bound(forward.begin(), forward.end(), zone.from,
-                                        [](uint64_t from, const Zone& f) { return from <= f.from; });
+    const auto after =
+        std::upper_bound(forward.begin(), forward.end(), zone.from,
+                         [](uint64_t from, const Zone& f) { return from <= f.from; });
     if (after != forward.begin() && zone.to < (after - 1)->to) {
       Fail(text(zone) + " lies within " + text(*(after - 1)));
     }

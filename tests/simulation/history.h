@@ -1,17 +1,20 @@
 // The history of a key that all clients use, and whether it is linearizable.
 //
-// Every value is written once, so a history of reads and writes needs no search (Gibbons and Korach, "Testing shared memories",
-// SIAM J. Comput. 26(4), 1997). A value's cluster is its write and its reads; all of them must stand together in any order
-// that explains the history:
+// Every value is written once, so a history of reads and writes needs no search (Gibbons and
+// Korach, "Testing shared memories", SIAM J. Comput. 26(4), 1997). A value's cluster is its write
+// and its reads; all of them must stand together in any order that explains the history:
 //
 //   write v  |----|
-//   read v          |--|      |-----|          zone of v: from the first end to the last beginning of its cluster
+//   read v          |--|      |-----|          zone of v: from the first end to the last beginning
+//   of its cluster
 //                 [-----------]                a forward zone: v was there all that time
-//   write w   |------|                         zone of w, read by nobody: its own begin and end, a backward zone
+//   write w   |------|                         zone of w, read by nobody: its own begin and end, a
+//   backward zone
 //
-// The history is linearizable exactly if no read ends before its write begins, no two forward zones overlap, and no backward zone
-// lies within a forward one. A miss or a delete is such a backward zone by itself: whatever was there was not, at one moment
-// in between. That holds with evictions too, since a value that is gone never comes back.
+// The history is linearizable exactly if no read ends before its write begins, no two forward zones
+// overlap, and no backward zone lies within a forward one. A miss or a delete is such a backward
+// zone by itself: whatever was there was not, at one moment in between. That holds with evictions
+// too, since a value that is gone never comes back.
 //
 // A write without an answer may take effect at any time after it began, or never.
 //

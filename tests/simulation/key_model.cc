@@ -14,7 +14,8 @@ constexpr int64_t kMonthSeconds = int64_t{60} * 60 * 24 * 30;
 constexpr std::string_view kTooLarge = "SERVER_ERROR object too large for cache";
 constexpr std::string_view kNoMemoryStoring = "SERVER_ERROR out of memory storing object";
 constexpr std::string_view kNoMemoryCounting = "SERVER_ERROR out of memory";
-constexpr std::string_view kNotANumber = "CLIENT_ERROR cannot increment or decrement non-numeric value";
+constexpr std::string_view kNotANumber =
+    "CLIENT_ERROR cannot increment or decrement non-numeric value";
 
 bool Allows(const std::string* reply, std::string_view text) {
   return reply == nullptr || *reply == text;
@@ -27,8 +28,8 @@ std::string Beginning(std::string_view value) {
   return text + " (" + std::to_string(value.size()) + " bytes)";
 }
 
-// A number as memcached's incr reads one from a value that begins with a digit: behind it may stand anything that begins with a
-// blank or a zero byte, as a decr leaves it. Null: not a number.
+// A number as memcached's incr reads one from a value that begins with a digit: behind it may stand
+// anything that begins with a blank or a zero byte, as a decr leaves it. Null: not a number.
 std::optional<uint64_t> NumberIn(std::string_view value) {
   uint64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
@@ -80,7 +81,8 @@ void KeyModel::Become(std::vector<State> after, const Command& command, std::str
     throw Mismatch("\"" + command.wire.substr(0, std::min<size_t>(command.wire.find('\r'), 80)) +
                    "\" was answered with \"" + std::string(reply) + "\"; possible: " + Describe());
   }
-  // One state for each value, so that they stay few: what differs in the expiry alone expires at some time between the two.
+  // One state for each value, so that they stay few: what differs in the expiry alone expires at
+  // some time between the two.
   states_.clear();
   for (State& state : after) {
     const auto same = std::find_if(states_.begin(), states_.end(), [&](const State& other) {

@@ -1,13 +1,16 @@
-// What may be stored under a key that one connection alone uses: every state that the replies so far allow.
+// What may be stored under a key that one connection alone uses: every state that the replies so
+// far allow.
 //
 //   states {"a"}         -- set b, noreply -->  {"b"}
-//   states {"a"}         -- time passes, perhaps over the expiry -->  {"a", absent}  -- get: END -->  {absent}
-//   states {"a"}, lossy  -- get: END -->  {absent}      evictions and other clients' flushes may take any item at any time
+//   states {"a"}         -- time passes, perhaps over the expiry -->  {"a", absent}  -- get: END
+//   -->  {absent} states {"a"}, lossy  -- get: END -->  {absent}      evictions and other clients'
+//   flushes may take any item at any time
 //
-// A reply that no state allows is a Mismatch. As commands are judged in the order they were sent, a client that does not read
-// its own writes is found, whatever the pipelining.
+// A reply that no state allows is a Mismatch. As commands are judged in the order they were sent, a
+// client that does not read its own writes is found, whatever the pipelining.
 //
-// Owner: the client. Affinity: one thread. Lifetime: the client's. Invariant: states_ is never empty.
+// Owner: the client. Affinity: one thread. Lifetime: the client's. Invariant: states_ is never
+// empty.
 #ifndef TORC_TESTS_SIMULATION_KEY_MODEL_H_
 #define TORC_TESTS_SIMULATION_KEY_MODEL_H_
 
@@ -22,7 +25,7 @@ namespace torc::simulation {
 
 // What a run allows the server to do.
 struct Leniency {
-  bool lossy = false;       // items may vanish, stores may find no memory
+  bool lossy = false;         // items may vanish, stores may find no memory
   bool false_misses = false;  // a get may miss though the item is there: no room for another pin
   int64_t start_wall_second = 0;  // the Unix time at which the server's clock is 0
 };
@@ -31,8 +34,8 @@ class KeyModel {
  public:
   explicit KeyModel(const Leniency& leniency) : leniency_(leniency) {}
 
-  // Each takes the states to those that are possible after the command. `reply` null: it was not told (noreply).
-  // `hit`: null for a miss.
+  // Each takes the states to those that are possible after the command. `reply` null: it was not
+  // told (noreply). `hit`: null for a miss.
   void Get(const Command& command, const Window& window, const Hit* hit);
   void Run(const Command& command, const Window& window, const std::string* reply);
   void Flush() { states_.assign(1, std::nullopt); }

@@ -1,7 +1,7 @@
 // The simulation's dice: every choice of a run comes from one seed.
 //
-// Owner: whoever draws. Affinity: one thread. Lifetime: a value. Invariant: the same seed and the same calls give the same
-// numbers, on every machine.
+// Owner: whoever draws. Affinity: one thread. Lifetime: a value. Invariant: the same seed and the
+// same calls give the same numbers, on every machine.
 #ifndef TORC_TESTS_SIMULATION_RANDOM_H_
 #define TORC_TESTS_SIMULATION_RANDOM_H_
 
@@ -24,7 +24,9 @@ class Random {
   uint64_t Below(uint64_t bound) { return Next() % bound; }
   // `low` up to `high`, both inclusive.
   uint64_t Between(uint64_t low, uint64_t high) { return low + Below(high - low + 1); }
-  bool Chance(uint32_t out_of_thousand) { return out_of_thousand != 0 && Below(1000) < out_of_thousand; }
+  bool Chance(uint32_t out_of_thousand) {
+    return out_of_thousand != 0 && Below(1000) < out_of_thousand;
+  }
   // A seed for another one.
   uint64_t Fork() { return Next() ^ 0x5851F42D4C957F2D; }
 

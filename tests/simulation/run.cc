@@ -10,8 +10,8 @@
 namespace torc::simulation {
 namespace {
 
-// Steps without any progress of any client after which the run counts as stuck: far more than the longest pause of a client and
-// the longest time that a suspended shard keeps the others waiting.
+// Steps without any progress of any client after which the run counts as stuck: far more than the
+// longest pause of a client and the longest time that a suspended shard keeps the others waiting.
 constexpr uint64_t kStuckSteps = 200'000;
 constexpr uint32_t kCheckEvery = 5'000;
 // Dead items are collected at a leisurely pace, so time is made to pass faster.
@@ -22,10 +22,13 @@ enum class Weather : uint8_t { kCalm, kMixed, kRough, kBreaking };
 
 ring::SimOptions RingOptions(Weather weather, Random* random) {
   ring::SimOptions options = ClusterOptions{}.ring;
-  const auto up_to = [random](uint64_t most) { return static_cast<uint32_t>(random->Below(most + 1)); };
+  const auto up_to = [random](uint64_t most) {
+    return static_cast<uint32_t>(random->Below(most + 1));
+  };
   if (weather == Weather::kCalm) return options;
   if (weather == Weather::kRough) options = ring::SimOptions::Rough();
-  // The worker counts on this many, and on no more bytes in each; with fewer bytes in a buffer more are in use.
+  // The worker counts on this many, and on no more bytes in each; with fewer bytes in a buffer more
+  // are in use.
   options.buffer_count = server::kReceiveBuffers;
   options.buffer_size_bytes = 64u << random->Below(9);
   options.completions_per_turn_max = 8u << random->Below(8);
@@ -61,7 +64,8 @@ Plan MakePlan(uint64_t seed, Random* random) {
   plan.cluster.seed = seed;
   plan.cluster.shards = static_cast<uint32_t>(random->Between(1, 4));
   plan.cluster.ring = RingOptions(weather, random);
-  plan.cluster.requests_per_turn = static_cast<uint32_t>(random->Chance(500) ? 20 : random->Between(1, 100));
+  plan.cluster.requests_per_turn =
+      static_cast<uint32_t>(random->Chance(500) ? 20 : random->Between(1, 100));
   plan.tiny = random->Chance(350);
   plan.cluster.memory_bytes = uint64_t{256} << 20;
   if (plan.tiny) {
@@ -139,7 +143,8 @@ class Runner {
     Until([&] { return cluster_.world().Settled() && cluster_.connections() == 0; },
           "the rings do not come to rest");
     cluster_.RequestStop();
-    Until([&] { return cluster_.Ended() && cluster_.world().Settled(); }, "the server does not stop");
+    Until([&] { return cluster_.Ended() && cluster_.world().Settled(); },
+          "the server does not stop");
     cluster_.CheckEnded();
   }
 
@@ -155,15 +160,14 @@ class Runner {
   std::string Summary() const {
     const engine::EngineTotals totals = cluster_.Totals();
     char text[300];
-    std::snprintf(text, sizeof(text),
-                  "%u shards, %u clients, %llu turns, %llu commands, %llu hits, %llu misses, %llu "
-                  "evictions, %llu delayed stores, %llu full mailboxes, %llu without buffers",
-                  cluster_.shards(), plan_.clients, Number(cluster_.turns()),
-                  Number(plan_.commons.commands), Number(plan_.commons.hits),
-                  Number(plan_.commons.misses), Number(totals.evictions),
-                  Number(cluster_.Sum(&server::Counters::stores_delayed)),
-                  Number(cluster_.mailbox_full()),
-                  Number(cluster_.Sum(&server::Counters::buffers_exhausted)));
+    std::snprintf(
+        text, sizeof(text),
+        "%u shards, %u clients, %llu turns, %llu commands, %llu hits, %llu misses, %llu "
+        "evictions, %llu delayed stores, %llu full mailboxes, %llu without buffers",
+        cluster_.shards(), plan_.clients, Number(cluster_.turns()), Number(plan_.commons.commands),
+        Number(plan_.commons.hits), Number(plan_.commons.misses), Number(totals.evictions),
+        Number(cluster_.Sum(&server::Counters::stores_delayed)), Number(cluster_.mailbox_full()),
+        Number(cluster_.Sum(&server::Counters::buffers_exhausted)));
     return text;
   }
 
@@ -201,8 +205,8 @@ class Runner {
       cluster_.Suspend(shard, random_.Chance(500));
     }
     if (random_.Chance(plan_.jump_chance)) {
-      cluster_.clock().AdvanceSeconds(static_cast<int64_t>(random_.Below(
-          random_.Chance(50) ? uint64_t{3} * 24 * 3600 : 60)));
+      cluster_.clock().AdvanceSeconds(
+          static_cast<int64_t>(random_.Below(random_.Chance(50) ? uint64_t{3} * 24 * 3600 : 60)));
     }
   }
 

@@ -1,10 +1,13 @@
-// An engine that watches what the front end does with another one, and makes it fail more often than it would.
+// An engine that watches what the front end does with another one, and makes it fail more often
+// than it would.
 //
-// It dies with a message if a value is looked at without a right to it (a hit of this turn, or a pin), a pin is given back
-// twice, or a reservation is used that does not exist. At the end of a run pins() and reservations() must be 0.
+// It dies with a message if a value is looked at without a right to it (a hit of this turn, or a
+// pin), a pin is given back twice, or a reservation is used that does not exist. At the end of a
+// run pins() and reservations() must be 0.
 //
-// Owner: the cluster. Affinity: one thread, which calls for all shards in turn. Lifetime: outlives the shards.
-// Invariant: pins_ holds what is pinned now, reserved_ what is reserved and neither stored nor given back.
+// Owner: the cluster. Affinity: one thread, which calls for all shards in turn. Lifetime: outlives
+// the shards. Invariant: pins_ holds what is pinned now, reserved_ what is reserved and neither
+// stored nor given back.
 #ifndef TORC_TESTS_SIMULATION_WATCHED_ENGINE_H_
 #define TORC_TESTS_SIMULATION_WATCHED_ENGINE_H_
 
@@ -23,9 +26,9 @@ namespace torc::simulation {
 
 // Chances out of 1,000, at each occasion.
 struct EngineMishaps {
-  uint32_t pin_refused_chance = 0;     // Pin says that there are too many
-  uint32_t store_later_chance = 0;     // Execute stops before a store, as if memory had to come free
-  uint32_t reserve_later_chance = 0;   // Reserve says kLater
+  uint32_t pin_refused_chance = 0;    // Pin says that there are too many
+  uint32_t store_later_chance = 0;    // Execute stops before a store, as if memory had to come free
+  uint32_t reserve_later_chance = 0;  // Reserve says kLater
 };
 
 class WatchedEngine final : public engine::Engine {
@@ -108,9 +111,7 @@ class WatchedEngine final : public engine::Engine {
   }
 
   void Flush(ShardId self, RelativeSeconds when) override { inner_->Flush(self, when); }
-  bool Background(ShardId self) override {
-    return background_waiting_ = inner_->Background(self);
-  }
+  bool Background(ShardId self) override { return background_waiting_ = inner_->Background(self); }
   engine::EngineTotals Totals() const override { return inner_->Totals(); }
   void Statistics(engine::StatGroup group, engine::StatSink& sink) const override {
     inner_->Statistics(group, sink);
