@@ -310,6 +310,9 @@ def find_versions(bench: Bench, servers: list[Server]) -> dict[str, str]:
     for server in servers:
         with running(server, ROWS[0], bench.server_core) as (_, port):
             versions[server.name] = (ask_version(port) or "?").removeprefix("VERSION ")
+            if server.name == "torc":  # answers `version` with the memcached that it stands for
+                printed = subprocess.run([*server.prefix, "-V"], capture_output=True, text=True)
+                versions[server.name] = printed.stdout.strip().removeprefix("torc ")
         if server.name == "memcached":
             note_old_memcached(versions[server.name])
     return versions
