@@ -158,6 +158,7 @@ TEST_CASE("the doctor has a cure for each shortage") {
     CHECK(Has(report.text, cure));
   };
   cured([](Machine& m) { m.open_files_max = 1024; }, "ulimit -n");
+  cured([](Machine& m) { m.memlock_bytes_max = 64 << 10; }, "ulimit -l");
   cured([](Machine& m) { m.transparent_huge_pages = "never"; }, "transparent_hugepage/enabled");
   cured([](Machine& m) { m.cores = 1; }, "-t 1");
   cured([](Machine& m) { m.somaxconn = 128; }, "net.core.somaxconn=4096");
@@ -168,6 +169,7 @@ TEST_CASE("the doctor has a cure for each shortage") {
 TEST_CASE("what a container hides is not judged") {
   Machine machine;
   machine.open_files_max = 1 << 20;
+  machine.memlock_bytes_max = 8 << 20;
   CHECK(!Has(ReportOf(Everything(), machine).text, "  low "));
 }
 

@@ -111,7 +111,7 @@ def traffic(context: Context) -> None:
         assert answers < written < answers + 20000, written
 
 
-@case("stats: bytes grow and shrink with the items")
+@case("stats: bytes grow and shrink with the items", server=())
 def item_bytes(context: Context) -> None:
     with context.connect() as client:
         before = int(client.stats()["bytes"])

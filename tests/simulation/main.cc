@@ -1,6 +1,6 @@
 // Long runs of the simulation, and one run again with everything that happens in it.
 //
-//   simulation --runs 10000              seeds 1 to 10000
+//   simulation --runs 10000 --quiet      seeds 1 to 10000; a line for those that fail
 //   simulation --seed 4711               that one
 //   simulation --seed 4711 --trace       with a line for each completion and command
 #include <cstdint>
