@@ -85,7 +85,8 @@ inline constexpr std::array<ErrorRow, kErrorCount> kErrors = {{
     {ErrorId::kBadDelta, "CLIENT_ERROR invalid numeric delta argument\r\n", "bad_delta",
      "incr and decr need a decimal number of 64 bits, without a sign"},
     {ErrorId::kUnknownStats, "ERROR\r\n", "unknown_stats",
-     "torc knows stats, and stats settings, items, slabs, sizes, reset"},  // Text: memcached's.
+     "torc knows stats, and stats settings, items, slabs, sizes, failures, reset"},  // Text:
+                                                                                     // memcached's.
 
     {ErrorId::kBadDataChunk, "CLIENT_ERROR bad data chunk\r\n", "bad_data_chunk",
      "the value was longer or shorter than its command said: the client miscounts bytes"},

@@ -248,6 +248,16 @@ void SettingsStatistics(Core& core, StatWriter& out) {
   out.End();
 }
 
+// Every error that clients were told, by cause: proto/errors.h has their texts and what to do.
+void FailureStatistics(Core& core, StatWriter& out) {
+  for (size_t id = 1; id < proto::kErrorCount; ++id) {
+    uint64_t told = 0;
+    for (const Core* other : core.shared.cores) told += other->counters.errors[id].Get();
+    out.Put(proto::kErrors[id].counter, told);
+  }
+  out.End();
+}
+
 // memcached takes any beginning of the name for some sub-commands.
 bool Begins(std::string_view name, std::string_view argument) {
   return !argument.empty() && name.starts_with(argument);
@@ -269,6 +279,8 @@ void WriteStatistics(Core& core, Connection& c, std::string_view arguments) {
     c.state = ConnectionState::kBroadcast;
   } else if (Begins("settings", argument)) {
     SettingsStatistics(core, out);
+  } else if (argument == "failures") {
+    FailureStatistics(core, out);
   } else if (argument == "items") {
     core.engine().Statistics(StatGroup::kItems, out);
     out.End();
