@@ -37,6 +37,15 @@ int main(int argc, char** argv) {
   for (const std::string& notice : options.notices) {
     std::fprintf(stderr, "torc: %s\n", notice.c_str());
   }
+  // An item lives in one shard's part of the memory.
+  if (options.item_bytes_max > options.memory_bytes / options.shards / 2) {
+    std::fprintf(
+        stderr,
+        "torc: items of -I %u bytes may find no room: with -t %u a shard has %llu bytes of "
+        "-m; take fewer shards or more memory\n",
+        options.item_bytes_max, options.shards,
+        static_cast<unsigned long long>(options.memory_bytes / options.shards));
+  }
 
   std::string error;
   if (options.core_dumps && !AllowCoreDumps(&error)) return Fail(error, EX_OSERR);
