@@ -13,11 +13,10 @@ constexpr uint32_t kPrefetchChunks = 4;
 
 // The chunk under the hand; moves the hand on. Requires the class to have pages.
 Item* Advance(Arena& arena, PageClass& c) {
-  const Page* page = &arena.page(c.hand_page);
-  if (c.hand_chunk >= page->cut) {
-    c.hand_page = page->next;
+  const Page& page = arena.page(c.hand_page);
+  if (c.hand_chunk >= page.cut) {
+    c.hand_page = page.next;
     c.hand_chunk = 0;
-    page = &arena.page(c.hand_page);
   }
   __builtin_prefetch(arena.ChunkAt(c.hand_page, c.hand_chunk + kPrefetchChunks));
   return arena.ChunkAt(c.hand_page, c.hand_chunk++);
