@@ -22,6 +22,7 @@
 #include "src/server/connection.h"
 #include "src/server/counters.h"
 #include "src/server/options.h"
+#include "src/server/process_use.h"
 #include "src/server/version.h"
 #include "src/shard/shard.h"
 
@@ -52,6 +53,8 @@ struct Shared {
   std::atomic<uint32_t> accepting{0};
   // Set by `verbosity`, on any connection. Relaxed.
   std::atomic<int> verbosity;
+  // A simulation has its own: the length of a reply must not depend on how long the process runs.
+  ProcessUse (*process_use)() = &ReadProcessUse;
 };
 
 struct Core {

@@ -1,8 +1,5 @@
 #include "src/server/statistics.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <charconv>
 #include <cstdio>
 #include <string>
@@ -111,18 +108,17 @@ void GeneralStatistics(Core& core, StatWriter& out) {
     enters += other->shard.ring_counters().enters.Get();
     accepting = accepting && other->counters.accepting.Get() != 0;
   }
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
+  const ProcessUse process = shared.process_use();
   const int64_t uptime = core.shard.now() - kClockStart;
 
-  out.Put("pid", static_cast<uint64_t>(getpid()));
+  out.Put("pid", static_cast<uint64_t>(process.pid));
   out.Put("uptime", static_cast<uint64_t>(uptime));
   out.Put("time", static_cast<uint64_t>(core.shard.start().ToWall(core.shard.now())));
   out.Put("version", kMemcachedVersion);
   out.Put("torc_version", kVersion);
   out.Put("pointer_size", uint64_t{8 * sizeof(void*)});
-  out.Put("rusage_user", Seconds(usage.ru_utime));
-  out.Put("rusage_system", Seconds(usage.ru_stime));
+  out.Put("rusage_user", Seconds(process.user));
+  out.Put("rusage_system", Seconds(process.system));
   out.Put("max_connections", uint64_t{shared.connections_max});
   out.Put("curr_connections", uint64_t{curr_connections});
   out.Put("total_connections", sum(&Counters::connections_total));

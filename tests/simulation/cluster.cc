@@ -128,6 +128,7 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options), random_(opt
   world_ = std::make_unique<ring::SimWorld>(random_.Fork(), options.shards, options.ring);
   shared_ = std::make_unique<Shards>(server_options_);
   shared_->server.connections_max = options.connections_max;
+  shared_->server.process_use = [] { return server::ProcessUse{}; };
 
   engine::EngineOptions engine_options;
   engine_options.shards = options.shards;
