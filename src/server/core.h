@@ -79,10 +79,10 @@ struct Core {
   ShardId self() const { return shard.id(); }
 
   void MarkReady(Connection& c) {
-    if (!static_cast<ListLink<ReadyTag>&>(c).linked()) ready.PushBack(c);
+    if (!ReadyList::Linked(c)) ready.PushBack(c);
   }
   void MarkDirty(Connection& c) {
-    if (!static_cast<ListLink<DirtyTag>&>(c).linked()) dirty.PushBack(c);
+    if (!DirtyList::Linked(c)) dirty.PushBack(c);
   }
 
   // The connection cannot go on: what it has to send is lost, it will be closed.

@@ -147,7 +147,7 @@ void Worker::Free(Connection& c) {
   CHECK(c.closing_socket && !c.receiving && !c.sending && c.pending == 0);
   CHECK(c.in_head == nullptr && c.carry == nullptr && c.upload == nullptr && c.out.empty());
   const auto unlink = [&]<typename Tag>(IntrusiveList<Connection, Tag>*) {
-    if (static_cast<ListLink<Tag>&>(c).linked()) IntrusiveList<Connection, Tag>::Remove(c);
+    if (IntrusiveList<Connection, Tag>::Linked(c)) IntrusiveList<Connection, Tag>::Remove(c);
   };
   unlink(&core_.ready);
   unlink(&core_.dirty);
@@ -189,7 +189,7 @@ void Worker::OnReceive(Connection& c, const Completion& completion) {
     case Status::kNoBuffers:
     case Status::kNoMemory:
       core_.counters.buffers_exhausted.Add(1);
-      if (!static_cast<ListLink<StarvedTag>&>(c).linked()) starved_.PushBack(c);
+      if (!StarvedList::Linked(c)) starved_.PushBack(c);
       break;
     default:
       core_.Break(c);
@@ -299,7 +299,7 @@ void Worker::AfterRead(Connection& c, Reader::Step stop) {
       core_.MarkReady(c);
       break;
     case Reader::Step::kLater:
-      if (!static_cast<ListLink<ReadyTag>&>(c).linked()) later_.PushBack(c);
+      if (!ReadyList::Linked(c)) later_.PushBack(c);
       break;
     case Reader::Step::kBlocked:
       break;
@@ -313,13 +313,13 @@ void Worker::AfterRead(Connection& c, Reader::Step stop) {
     core_.shard.ring().Stop(Kind::kReceive, &c);
     c.stop_receive = true;
   }
-  if (c.in_head != nullptr && !static_cast<ListLink<HoldingTag>&>(c).linked()) holding_.PushBack(c);
+  if (c.in_head != nullptr && !HoldingList::Linked(c)) holding_.PushBack(c);
   KeepReceiving(c);
 }
 
 void Worker::KeepReceiving(Connection& c) {
   if (c.receiving || c.read_closed || c.state == State::kClosing ||
-      c.in_count >= kInputSegmentsHigh || static_cast<ListLink<StarvedTag>&>(c).linked()) {
+      c.in_count >= kInputSegmentsHigh || StarvedList::Linked(c)) {
     return;
   }
   core_.shard.ring().Receive(c.socket, &c);
@@ -339,7 +339,7 @@ void Worker::RelieveBuffers() {
       holding_.PushBack(*c);  // part of the batch is left over: next turn
     } else if (scarce) {
       MoveInputToBlocks(*c);
-    } else if (!static_cast<ListLink<ReadyTag>&>(*c).linked()) {
+    } else if (!ReadyList::Linked(*c)) {
       holding_.PushBack(*c);  // nobody looks at it until it can go on: it may become scarce before
     }
   }
@@ -464,7 +464,7 @@ bool Worker::CloseIfDone(Connection& c) {
     c.stop_receive = true;
     return false;
   }
-  if (static_cast<ListLink<ReadyTag>&>(c).linked()) ReadyList::Remove(c);
+  if (ReadyList::Linked(c)) ReadyList::Remove(c);
   core_.shard.ring().Close(c.socket, &c);
   c.closing_socket = true;
   return false;
