@@ -34,13 +34,13 @@ class Skipped(Exception):
 class Stage:
     """Starts servers for a case and knows how strict to be."""
 
-    def __init__(self, program: Program, shards: int, seed: int, quick: bool, sanitized: bool):
+    def __init__(self, program: Program, shards: int, seed: int, quick: bool):
         self.program = program
         self.shards = shards
         self.seed = seed
         self.quick = quick
-        self.sanitized = sanitized
-        self.patience_s = 5.0 if sanitized else 0.5
+        self.sanitized = program.is_sanitized
+        self.patience_s = 5.0 if self.sanitized else 0.5
 
     def server(self, *args: str, **options) -> Server:
         return Server(self.program, "-t", str(self.shards), *args, **options)
