@@ -19,11 +19,11 @@
 #include <vector>
 
 #include "src/base/clock.h"
+#include "src/base/random.h"
 #include "src/ring/sim_ring.h"
 #include "src/server/counters.h"
 #include "src/server/limits.h"
 #include "src/server/options.h"
-#include "tests/simulation/random.h"
 #include "tests/simulation/watched_engine.h"
 
 namespace torc::simulation {
