@@ -358,8 +358,7 @@ void Worker::MoveInputToBlocks(Connection& c) {
     c.carry = line;
   }
   for (InSegment* segment = c.in_head; segment != nullptr; segment = segment->next) {
-    if (segment->block != nullptr || segment->refs != 1) continue;
-    if (segment->buffer == ring::kNoBuffer) continue;
+    if (segment->buffer == ring::kNoBuffer || segment->refs != 1) continue;
     if (segment->size != 0) {
       Block* const block = core_.buffers.NewBlock();
       if (block == nullptr) return;
