@@ -504,8 +504,11 @@ void Implementation::Enter(int64_t wait_ns) {
   // ETIME and EINTR: the wait ended without a completion. EAGAIN, EBUSY, ENOMEM: submissions stay
   // queued for the next turn, by when completions were reaped and memory may be free. EBADR: the
   // kernel had no memory even to set a completion aside.
-  if (result == -EBADR)
+  if (result == -EAGAIN || result == -EBUSY || result == -ENOMEM) {
+    counters_.submissions_refused.Add(1);
+  } else if (result == -EBADR) {
     counters_.completions_lost.Set(io_uring_smp_load_acquire(ring_.cq.koverflow));
+  }
 }
 
 // The callers' iovecs may go when this turn ends. Where the kernel has not taken all submissions
@@ -604,6 +607,7 @@ void Implementation::DeliverInternal(const io_uring_cqe& cqe) {
       // Its queue is full and memory short, or it has not started: the event descriptor keeps the
       // wake for it.
       if (cqe.res < 0) eventfd_write(static_cast<int>(argument), 1);
+      if (cqe.res < 0 && cqe.res != -EBADFD) counters_.wakes_refused.Add(1);
       return;
     case Internal::kCloseDirect: {
       // A slot whose close failed holds nothing that could still be used: it is free in either

@@ -21,6 +21,7 @@
 #include "src/server/buffers.h"
 #include "src/server/connection.h"
 #include "src/server/counters.h"
+#include "src/server/failures.h"
 #include "src/server/options.h"
 #include "src/server/process_use.h"
 #include "src/server/version.h"
@@ -53,6 +54,7 @@ struct Shared {
   std::atomic<uint32_t> accepting{0};
   // Set by `verbosity`, on any connection. Relaxed.
   std::atomic<int> verbosity;
+  FailureLog failure_log;  // what -v prints
   // A simulation has its own: the length of a reply must not depend on how long the process runs.
   ProcessUse (*process_use)() = &ReadProcessUse;
 };
@@ -71,12 +73,19 @@ struct Core {
   Buffers buffers;
   Pool<Task> tasks;
   Counters counters;
+  Failures failures;
   Batch batch;
   ReadyList ready;
   DirtyList dirty;
 
   engine::Engine& engine() { return shard.engine(); }
   ShardId self() const { return shard.id(); }
+
+  // `stats reset`, this shard's part of the front end.
+  void ResetCounters() {
+    counters.Reset();
+    failures.Reset();
+  }
 
   void MarkReady(Connection& c) {
     if (!ReadyList::Linked(c)) ready.PushBack(c);
@@ -85,15 +94,27 @@ struct Core {
     if (!DirtyList::Linked(c)) dirty.PushBack(c);
   }
 
-  // The connection cannot go on: what it has to send is lost, it will be closed.
-  void Break(Connection& c) {
+  // Counts a failure, and says so with -v. `system_error`: the errno behind it, 0 if there is none.
+  void Fail(Cause cause, int system_error = 0) {
+    failures.Count(cause);
+    const int verbosity = shared.verbosity.load(std::memory_order_relaxed);
+    if (verbosity > 0) [[unlikely]] {
+      shared.failure_log.Say(cause, system_error, verbosity, shard.now_ns());
+    }
+  }
+  // Likewise, for one that a client is told: returns what it reads.
+  std::string_view FailureReply(Cause cause) {
+    Fail(cause);
+    return RowOf(cause).reply;
+  }
+
+  // The connection cannot go on: what it has to send is lost, it will be closed. Only the first
+  // cause counts.
+  void Break(Connection& c, Cause cause, int system_error = 0) {
+    if (!c.broken) Fail(cause, system_error);
     c.broken = true;
     c.state = ConnectionState::kClosing;
     MarkDirty(c);
-  }
-  void BreakForMemory(Connection& c) {
-    counters.memory_refused.Add(1);
-    Break(c);
   }
 
   // Makes the first segment of the input forget its place in the queue; the caller has its

@@ -212,6 +212,13 @@ Item* Partition::Make(const NewItem& wanted, Room* room) {
   return item;
 }
 
+engine::Shortage Partition::WhyNever(const NewItem& wanted) const {
+  if (wanted.value_size >> classes_.page_shift() >= arena_.pages_total()) {
+    return engine::Shortage::kExceedsShard;
+  }
+  return evict_ ? engine::Shortage::kNothingToEvict : engine::Shortage::kNoEviction;
+}
+
 Item* Partition::MakeChained(const NewItem& wanted, size_t prefix, Room* room) {
   if (wanted.value_size >> classes_.page_shift() > arena_.pages_total()) {
     *room = Room::kNever;

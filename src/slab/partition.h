@@ -134,6 +134,8 @@ class Partition {
   // A reserved item with its client flags and everything but key and value bytes filled in; null:
   // `*room` says why.
   [[nodiscard]] Item* Make(const NewItem& wanted, Room* room);
+  // Why Make said kNever.
+  engine::Shortage WhyNever(const NewItem& wanted) const;
   // Gives back a reserved item.
   void Discard(Item* item);
   // Gives a reserved item the next CAS unique and puts it in the index, in place of the item in

@@ -16,6 +16,7 @@ namespace {
 using engine::Miss;
 using engine::Op;
 using engine::Result;
+using engine::Shortage;
 using engine::Verb;
 
 // What memcached counts of an item against -I besides key and value: its header (48), the CAS
@@ -266,10 +267,11 @@ bool SlabEngine::Touch(ShardId self, Op& op) {
 
 // ----------------------------------------------------------------------------------------- stores
 
-void SlabEngine::End(Partition& p, Op& op, Result result) {
+void SlabEngine::End(Partition& p, Op& op, Result result, Shortage shortage) {
   if (op.item != nullptr) p.Discard(static_cast<Item*>(op.item));
   op.item = nullptr;
   op.result = result;
+  op.shortage = shortage;
 }
 
 void SlabEngine::Refuse(Partition& p, const Op& op, Result why) {
@@ -299,7 +301,7 @@ bool SlabEngine::PublishStore(Partition& p, Op& op, Item* item, const Found& fou
     if (item != op.item) p.Discard(item);
     if (room == Room::kLater) return false;
     p.counters().store_no_memory.Add(1);
-    End(p, op, Result::kNoMemory);
+    End(p, op, Result::kNoMemory, Shortage::kIndexFull);
     return true;
   }
   p.counters().items_stored.Add(1);
@@ -345,7 +347,7 @@ bool SlabEngine::Store(Partition& p, Op& op) {
   if (item != nullptr) return PublishStore(p, op, item, found);
   if (room == Room::kLater) return false;
   Refuse(p, op, Result::kNoMemory);
-  End(p, op, Result::kNoMemory);
+  End(p, op, Result::kNoMemory, p.WhyNever({op.key_size, op.client_flags, op.value_size}));
   return true;
 }
 
@@ -366,14 +368,15 @@ bool SlabEngine::Concatenate(Partition& p, Op& op) {
   const Item& old = *found.item;
   const uint64_t total = uint64_t{old.value_size()} + op.value_size;
   if (total > ValueSizeMax(op.key_size, old.client_flags())) {
-    End(p, op, Result::kNotStored);
+    End(p, op, Result::kNotStored, Shortage::kItemLimit);
     return true;
   }
+  const Partition::NewItem wanted{op.key_size, old.client_flags(), static_cast<uint32_t>(total)};
   Room room;
-  Item* const item = p.Make({op.key_size, old.client_flags(), static_cast<uint32_t>(total)}, &room);
+  Item* const item = p.Make(wanted, &room);
   if (item == nullptr) {
     if (room == Room::kLater) return false;
-    End(p, op, Result::kNotStored);
+    End(p, op, Result::kNotStored, p.WhyNever(wanted));
     return true;
   }
   std::memcpy(item->key_data(), op.key, op.key_size);
@@ -422,11 +425,13 @@ bool SlabEngine::Count(Partition& p, Op& op) {
   const size_t digits_size =
       static_cast<size_t>(std::to_chars(digits, digits + sizeof(digits), counted).ptr - digits);
   const uint32_t value_size = std::max(old.value_size(), static_cast<uint32_t>(digits_size));
+  const Partition::NewItem wanted{op.key_size, old.client_flags(), value_size};
   Room room;
-  Item* const item = p.Make({op.key_size, old.client_flags(), value_size}, &room);
+  Item* const item = p.Make(wanted, &room);
   if (item == nullptr) {
     if (room == Room::kLater) return false;
     op.result = Result::kNoMemory;
+    op.shortage = p.WhyNever(wanted);
     return true;
   }
   std::memcpy(item->key_data(), op.key, op.key_size);
@@ -474,10 +479,12 @@ engine::Engine::ReserveResult SlabEngine::Reserve(ShardId self, const Op& op,
     return ReserveResult::kTooLarge;
   }
   Room room;
-  Item* const item = p.Make({op.key_size, op.client_flags, op.value_size}, &room);
+  const Partition::NewItem wanted{op.key_size, op.client_flags, op.value_size};
+  Item* const item = p.Make(wanted, &room);
   if (item == nullptr) {
     if (room == Room::kLater) return ReserveResult::kLater;
     Refuse(p, op, Result::kNoMemory);
+    out->shortage = p.WhyNever(wanted);
     return ReserveResult::kNoMemory;
   }
   std::memcpy(item->key_data(), op.key, op.key_size);

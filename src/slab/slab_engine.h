@@ -116,7 +116,8 @@ class SlabEngine final : public engine::Engine {
   // Publishes `item`, made by ItemOf, in place of what was found. False: it waits for memory.
   bool PublishStore(Partition& p, Op& op, Item* item, const Found& found);
   // Ends an operation that stores nothing: its reservation is given back.
-  void End(Partition& p, Op& op, engine::Result result);
+  void End(Partition& p, Op& op, engine::Result result,
+           engine::Shortage shortage = engine::Shortage::kNone);
   // A store that cannot be: counts it and, for a set, removes the present item.
   void Refuse(Partition& p, const Op& op, engine::Result why);
 
