@@ -310,8 +310,18 @@ void SimRing::ProceedAccept(Operation* operation) {
     if (random().Chance(options().file_limit_chance)) {
       return Finish(operation, Status::kFileLimit, EMFILE);
     }
+    if (random().Chance(options().no_memory_chance)) {
+      return Finish(operation, Status::kNoMemory, ENOMEM);
+    }
+    if (random().Chance(options().rejected_chance)) {
+      return Finish(operation, Status::kRejected, EINVAL);
+    }
     const size_t connection = listener.waiting.front();
     listener.waiting.pop_front();
+    if (random().Chance(options().reset_chance)) {
+      world_.connections[connection]->broken = true;
+      return Finish(operation, Status::kReset, ECONNABORTED);
+    }
     ++world_.descriptors_unattached;
     const bool last = random().Chance(options().overflow_chance);
     if (last) counters_.completion_overflows.Add(1);
@@ -340,6 +350,9 @@ void SimRing::ProceedReceive(Operation* operation) {
     }
     if (random().Chance(options().no_memory_chance)) {
       return Finish(operation, Status::kNoMemory, ENOMEM);
+    }
+    if (random().Chance(options().rejected_chance)) {
+      return Finish(operation, Status::kRejected, EINVAL);
     }
     if (free_.empty() || random().Chance(options().no_buffers_chance)) {
       counters_.buffers_exhausted.Add(1);
@@ -407,6 +420,9 @@ void SimRing::ProceedSend(Operation* operation) {
   if (random().Chance(options().no_memory_chance)) {
     if (operation->sent > 0) return Finish(operation, Status::kOk, 0, sent());
     return Finish(operation, Status::kNoMemory, ENOMEM);
+  }
+  if (operation->sent == 0 && random().Chance(options().rejected_chance)) {
+    return Finish(operation, Status::kRejected, EINVAL);
   }
   const size_t moved = Transfer(operation, &connection);
   const bool all = operation->sent == operation->size;

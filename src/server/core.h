@@ -14,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/base/pool.h"
@@ -33,7 +34,9 @@ struct Core;
 
 // What all workers share. Constant while they run, but for the atomics.
 struct Shared {
-  explicit Shared(const Options& o) : options(o), verbosity(static_cast<int>(o.verbosity)) {}
+  // `say` takes the lines of -v.
+  explicit Shared(const Options& o, FailureLog::Write say = FailureLog::WriteToStderr)
+      : options(o), verbosity(static_cast<int>(o.verbosity)), failure_log(std::move(say)) {}
 
   const Options& options;
   const std::string version_reply = "VERSION " + std::string(kMemcachedVersion) + "\r\n";

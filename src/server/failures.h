@@ -17,8 +17,8 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <string_view>
+#include <utility>
 
 #include "src/base/cause.h"
 #include "src/base/types.h"
@@ -39,9 +39,10 @@ class Failures {
 
 class FailureLog {
  public:
-  // `write` takes one line with its end, from any shard.
-  explicit FailureLog(std::function<void(std::string_view line)> write = WriteToStderr)
-      : write_(std::move(write)) {}
+  // Takes one line with its end, from any shard.
+  using Write = std::function<void(std::string_view line)>;
+
+  explicit FailureLog(Write write) : write_(std::move(write)) {}
 
   // Says that `cause` came up, if `verbosity` (at least 1) and the time allow. `system_error` is
   // the errno behind it, 0 if there is none. `now_ns` by the clock of all shards.
@@ -55,7 +56,7 @@ class FailureLog {
     std::atomic<int64_t> until_ns{INT64_MIN};
     std::atomic<uint64_t> unsaid{0};
   };
-  std::function<void(std::string_view)> write_;
+  const Write write_;
   std::array<Silence, kCauseCount> silences_;
 };
 
