@@ -902,26 +902,53 @@ TEST_CASE("a shard that stands still fills its mailbox: what cannot be sent is k
   CheckEnds(cluster);
 }
 
-TEST_CASE("more operations for a shard that stands still than there are tasks") {
-  constexpr uint32_t kClients = 320;  // half of them with shard 0
+TEST_CASE("a connection with many operations under way to another shard waits for answers") {
   ClusterOptions options;
   options.shards = 2;
-  options.connections_max = kClients;
-  static_assert(kClients / 2 * server::kPendingTasksHigh >
-                kClients + 2 * shard::kAnswersMax + server::kTasksQueuedMax);
   Cluster cluster(options);
+  Talker talker(cluster, cluster.ConnectTo(0));
   const std::string far = KeyOf(cluster, 1);
-  std::vector<Talker> talkers;
-  for (uint32_t i = 0; i < kClients; ++i) talkers.emplace_back(cluster);
-  for (Talker& talker : talkers) CHECK(talker.Asks("mn\r\n", "MN\r\n"));
-  CHECK(talkers[0].Asks(Set(far, Pattern(100'000)), "STORED\r\n"));
+  CHECK(talker.Asks(Set(far, "0"), "STORED\r\n"));
   cluster.Suspend(1, true);
-  for (Talker& talker : talkers) talker.SaySome(Repeat("get " + far + "\r\n", 200));
-  CHECK(Until(cluster, [&] { return cluster.Failures(Cause::kOwnerNotAsked) > 0; }));
-  CHECK(cluster.Failures(Cause::kPendingFull) > 0);
-  CHECK(cluster.Failures(Cause::kTaskNoMemory) > 0);
-  for (Talker& talker : talkers) talker.wire().Reset();
+  std::string question, answer;
+  for (uint32_t i = 1; i <= server::kPendingTasksHigh + 20; ++i) {
+    question += "incr " + far + " 1\r\n";
+    answer += std::to_string(i) + "\r\n";
+  }
+  CHECK(talker.Say(question));
+  CHECK(Until(cluster, [&] { return cluster.Failures(Cause::kPendingFull) > 0; }));
   cluster.Suspend(1, false);
+  CHECK(talker.Hears(answer));
+  CheckEnds(cluster);
+}
+
+// As many clients as it takes to hold all of a shard's blocks, 256 MiB.
+TEST_CASE("when replies that nobody reads take all memory, all wait, and those who hold it go") {
+  constexpr uint32_t kClients = server::kBlocksMax * server::kBlockBytes / server::kOutputHeldHigh;
+  ClusterOptions options;
+  options.ring.window_bytes = 4 << 10;
+  Cluster cluster(options);
+  Talker other(cluster);
+  const std::string value = Pattern(4000);
+  CHECK(other.Asks(Set("k", value), "STORED\r\n"));
+  std::vector<Talker> silent;
+  for (uint32_t i = 0; i < kClients; ++i) {
+    silent.emplace_back(cluster);
+    silent.back().SaySome(Repeat("get k\r\n", 200));
+  }
+  REQUIRE(Until(cluster, [&] { return cluster.Failures(Cause::kBuffersShort) > 0; }));
+  CHECK(cluster.Failures(Cause::kSlowClientDropped) == 0);
+  other.SaySome("get k\r\n");
+  cluster.Steps(100);
+  CHECK(other.wire().unread() == 0);
+
+  cluster.clock().AdvanceSeconds(server::kSlowClientSeconds + 2);
+  CHECK(other.Hears(ValueReply("k", value) + "END\r\n"));
+  CHECK(cluster.Failures(Cause::kSlowClientDropped) > 0);
+  CHECK(cluster.Failures(Cause::kReplyNoMemory) == 0);
+  CHECK(other.Statistic("slow_clients_dropped") ==
+        std::to_string(cluster.Failures(Cause::kSlowClientDropped)));
+  for (Talker& talker : silent) talker.wire().Reset();
   CheckEnds(cluster);
 }
 
