@@ -7,6 +7,7 @@ needs, and raises when something is not as it should be; `Skipped` when this mac
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import random
 import re
@@ -42,6 +43,10 @@ class Stage:
         self.sanitized = program.is_sanitized
         self.patience_s = 5.0 if self.sanitized else 0.5
 
+    @functools.cached_property
+    def is_torc(self) -> bool:
+        return self.program.run("-V").stdout.startswith(b"torc")
+
     def server(self, *args: str, **options) -> Server:
         return Server(self.program, "-t", str(self.shards), *args, **options)
 
@@ -56,6 +61,10 @@ class Stage:
 def resident_bytes(server: Server) -> int:
     status = Path(f"/proc/{server.pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+
+
+def failures(client: Client, cause: str) -> int:
+    return int(client.stats("failures")[cause])
 
 
 def content(size: int, start: int = 0) -> bytes:
@@ -449,6 +458,8 @@ def case_flood_past_the_limit(stage: Stage) -> None:
             equal(client.ask(b"mn\r\n"), b"MN\r\n", "who was in before the flood")
         rejected = int(served[0].stats()["rejected_connections"])
         expect(rejected == len(refused), f"{rejected} rejected by stats, {len(refused)} seen")
+        if stage.is_torc:
+            expect(failures(served[0], "too_many_connections") == rejected, "counted by cause")
         for client in served[1:]:
             client.close()
         wait_until(lambda: int(served[0].stats()["curr_connections"]) < 10, "they are closed")
@@ -479,6 +490,11 @@ def case_accept_at_the_file_limit(stage: Stage) -> None:
         time.sleep(1.0)
         spent = (_processor_ticks(server) - ticks) / os.sysconf("SC_CLK_TCK")
         expect(spent < 0.5, f"{spent:.2f} s of processor time in a second of waiting")
+        if stage.is_torc:
+            earlier = int(first[0].stats()["listen_disabled_num"])
+            counted = failures(first[0], "accept_file_limit")
+            later = int(first[0].stats()["listen_disabled_num"])
+            expect(0 < earlier <= counted <= later, "counted by cause")
         for connection in first[1:] + more[:40]:
             connection.close()
         wait_until(lambda: _answers(server), "a new connection is served", 20)
@@ -531,7 +547,7 @@ def case_io_uring_refused_at_start(stage: Stage) -> None:
 
 
 def torc_only(stage: Stage) -> None:
-    if not stage.program.run("-V").stdout.startswith(b"torc"):
+    if not stage.is_torc:
         raise Skipped("about torc's own needs")
 
 
