@@ -20,6 +20,9 @@
 // for pages earmarks them, so that small items, which find room in their classes, do not take each
 // one that comes free.
 //
+// Which size classes there are beside the coarse ones follows what is stored (ladder.h). A class that
+// was closed takes no chunks any more and so turns over most slowly: its pages go first.
+//
 // Owner: SlabEngine. Affinity: shard, but for what is marked `any shard`. Lifetime: the engine's.
 // Invariant: the index holds exactly the items in state kLive; the counters match a walk of all
 // pages.
@@ -39,10 +42,12 @@
 #include "src/slab/expiry.h"
 #include "src/slab/index.h"
 #include "src/slab/item.h"
+#include "src/slab/ladder.h"
 #include "src/slab/limbo.h"
 #include "src/slab/pins.h"
 #include "src/slab/size_classes.h"
 #include "src/slab/value.h"
+#include "src/slab/zeroed_array.h"
 
 namespace torc::slab {
 
@@ -111,6 +116,9 @@ class Partition {
   const Index& index() const { return index_; }
   const ValueSpace& values() const { return values_; }
   uint64_t flush_cas() const { return flush_cas_.load(std::memory_order_acquire); }
+  // The item's CAS unique as clients see it. They differ between all items of the server, as
+  // memcached's do: each partition counts for itself and adds its number.
+  uint64_t CasOf(const Item* item) const { return item->cas_count() * shards_ + self_; }
   const ClassCounters& class_counters(uint32_t c) const { return class_counters_[c]; }
   const PartitionCounters& counters() const { return counters_; }
   const Arena& arena() const { return arena_; }
@@ -129,23 +137,29 @@ class Partition {
   struct NewItem {
     size_t key_size;
     uint32_t client_flags;
+    RelativeSeconds exptime;
     uint32_t value_size;
   };
-  // A reserved item with its client flags and everything but key and value bytes filled in; null:
-  // `*room` says why.
+  // A reserved item with everything but key and value bytes filled in; null: `*room` says why.
   [[nodiscard]] Item* Make(const NewItem& wanted, Room* room);
   // Gives back a reserved item.
   void Discard(Item* item);
   // Gives a reserved item the next CAS unique and puts it in the index, in place of the item in
   // `slot` if not null. kLater, kNever: the index had no room, and the item is still reserved.
   [[nodiscard]] Room Publish(Item* item, uint64_t hash, Index::Slot* slot);
+  // Puts a reserved item in the index in place of the item in `slot`, of which it is a copy with
+  // more room: it keeps its CAS unique and what is known of its use.
+  void PublishCopy(Item* item, Index::Slot* slot);
   Index& index() { return index_; }
 
   // Takes a live item out of the index. Its memory is freed after all readers.
   void Unlink(Item* item, uint64_t hash);
   // Likewise, counted as the memory of a dead item coming back.
   void Reclaim(Item* item, uint64_t hash);
-  void Touch(Item* item, RelativeSeconds exptime);
+  // Likewise, counted as an eviction.
+  void Evict(Item* item, uint64_t hash);
+  // Sets a live item's expiry. False: it has no room for one.
+  [[nodiscard]] bool Touch(Item* item, RelativeSeconds exptime);
 
   [[nodiscard]] bool Pin(Item* item);
   void Unpin(Item* item);
@@ -164,12 +178,21 @@ class Partition {
   // The pages of an item are held while it is reserved or pinned, and again if both: held pages are
   // not drained.
   void Hold(Item* item, int change);
-  Item* AllocateChunk(uint32_t size_class);
-  Item* MakeChained(const NewItem& wanted, size_t prefix, Room* room);
+  // Calls try_class(c) for the class and those above it up to the next coarse one, until it says
+  // true. Without eviction no page is moved to a class that was opened late, so the chunks of these
+  // serve instead.
+  template <typename TryClass>
+  bool AnyClassNear(uint32_t size_class, TryClass try_class) const;
+  // A chunk of class `*size_class`, or, without eviction, of one near: it says which.
+  Item* AllocateChunk(uint32_t* size_class);
+  Item* MakeChained(ItemLayout layout, Room* room);
+  // Puts a reserved item that has its CAS count in the place of a live one.
+  void Replace(Item* item, Index::Slot* slot);
+  void BecomeLive(Item* item);
   void FreeItem(Item* item);
-  // Bytes that the item takes but for rounding.
   uint64_t HashOf(const Item* item) const { return engine::HashKey(item->key(), hash_seed_); }
   void SettleDemand();
+  // Bytes that the item takes but for rounding.
   uint64_t BytesOf(const Item* item) const;
   static uint32_t WholePages(const Item* item) {
     return item->chained() ? ValueSpace::Chain(item).pages : 0;
@@ -182,7 +205,6 @@ class Partition {
   Room MakeRoomForChunk(uint32_t size_class);
   Room MakeRoomForPages(uint32_t pages);
   uint32_t EvictFrom(uint32_t size_class, uint32_t count);
-  void Evict(Item* item, uint64_t hash);
   // Sets a page's worth of memory free, from the class that turns over most slowly, and of equals
   // from the largest; but not from class `but_not`. The heads' class stands for all large items.
   // False: nothing can be.
@@ -205,6 +227,8 @@ class Partition {
   // A page will come to the pool without further effort, and this class will be allowed to take it.
   bool PageComingFor(uint32_t size_class) const;
   void NoteDemand(uint32_t size_class);
+  // A chunk was taken for so many bytes.
+  void NoteSize(size_t bytes);
   void TopUp(uint32_t size_class);
   // Pages on their way to the pool.
   uint32_t pages_coming() const { return limbo_pages_ + arena_.DrainingUnheld(); }
@@ -223,11 +247,10 @@ class Partition {
   ExpiryCrawler crawler_;
 
   RelativeSeconds now_ = kClockStart;
-  // CAS uniques differ between all items of the server, as memcached's do: each partition counts in
-  // steps of their number.
   const uint64_t hash_seed_;
-  const uint64_t cas_step_;
-  uint64_t cas_;  // given out last
+  const uint64_t shards_;
+  const ShardId self_;
+  uint64_t cas_count_ = 0;  // given out last
   RelativeSeconds flush_at_ = kNeverExpires;
   uint64_t expiring_ = 0;  // live items with an expiry
   // A flush happened: until this round of the crawler's, dead items may be anywhere. It lets them
@@ -255,13 +278,14 @@ class Partition {
     uint64_t evicted_bytes = 0;        // in the recent past: halved now and then
     uint64_t evicted_since_bytes = 0;  // since DeservesPage said yes or no
   };
-  std::array<Supply, SizeClasses::kClassesMax> supply_{};
-  std::array<uint8_t, SizeClasses::kClassesMax> active_{};  // classes with taken != 0
+  Ladder ladder_;
+  ZeroedArray<Supply> supply_;                               // by class
+  std::array<uint16_t, SizeClasses::kClassesMax> active_{};  // classes with taken != 0
   uint32_t active_count_ = 0;
   uint32_t decisions_ = 0;  // of DeservesPage, since evicted_bytes were halved
 
   PartitionCounters counters_;
-  std::array<ClassCounters, SizeClasses::kClassesMax> class_counters_{};
+  ZeroedArray<ClassCounters> class_counters_;
 };
 
 }  // namespace torc::slab

@@ -193,7 +193,7 @@ TEST_CASE("without eviction a full cache refuses, and a set that fails removes t
   CHECK(stored > 900);
   CHECK(cache.shard.Set("k1", Bytes(1000, 2)) == Result::kNoMemory);
   CHECK(!cache.shard.Get("k1"));
-  CHECK(cache.shard.Do(Verb::kAdd, "other", Bytes(1000, 2)) == Result::kStored);  // the place of k1
+  CHECK(cache.shard.Do(Verb::kAdd, "x1", Bytes(1000, 2)) == Result::kStored);  // the place of k1
   CHECK(cache.shard.Do(Verb::kReplace, "k2", Bytes(1000, 2)) == Result::kNoMemory);
   CHECK(cache.shard.Get("k2"));
   CHECK(cache.shard.Do(Verb::kAppend, "k2", "x") ==
@@ -373,12 +373,14 @@ TEST_CASE("dead items are evicted, live ones that were read are not") {
   Cache cache(kMb);
   const int count = 6000;
   for (int i = 0; i < count; ++i) {
-    cache.shard.Set("k" + std::to_string(i), Bytes(100, 1), i % 2 == 0 ? 101 : 0);
+    cache.shard.Set("k" + std::to_string(i), Bytes(100, 1), i % 2 == 0 ? 101 : 1000);
   }
   for (int i = 1; i < count; i += 2) cache.shard.Get("k" + std::to_string(i));
   CHECK(cache.engine.Totals().evictions == 0);
   cache.shard.now = 101;
-  cache.Fill("new", 3000, 100);
+  for (int i = 0; i < 4000; ++i) {
+    REQUIRE(cache.shard.Set("new" + std::to_string(i), Bytes(100, 1), 1000) == Result::kStored);
+  }
   const auto totals = cache.engine.Totals();
   CHECK(totals.reclaimed > 1000);
   CHECK(totals.evictions == 0);
