@@ -4,20 +4,19 @@
 //   classes   |  .  .  C  .  .  .  f  .  .  .  C  .  .  .  .  C     C, f: open
 //   sizes        ----> C  ----------> f  -----> C ...                an item takes the next open one
 //
-// A coarse ladder alone wastes 3.5 % of memory by rounding, and up to 7 % when all items have one
-// unlucky size; a fine one for everybody would leave hundreds of pages half empty, and items that
-// are alike would be evicted apart. So the partition counts the sizes that it stores, and with each
-// window of 1/32 of its memory asks, for each gap between open classes: at which size would one
-// more class save the most? It is opened if that is more than a page, about twice what a class
-// costs (half a page not filled, and its part of the free chunks kept ready). It is closed when it
-// saves less than a quarter of a page: then it gets no more items, evicts nothing, and its pages go
-// as those of any class that turns over slowly (partition.h). Counts are halved with each window.
+// A coarse ladder alone wastes much by rounding. A fine one for everybody leaves pages half empty
+// wherever a class's share of the memory is less than a page, and keeps the few items there far too
+// long: seen with 80 classes in the 200 pages of 100 MB and sizes as in Twitter's clusters, 10 % of
+// memory, more than the rounding. So the partition counts the sizes that it stores, and after each
+// window of 1/64 of its memory asks for each gap between open classes at which size one more class
+// would save the most. It is opened if that is more than it costs, and closed when it costs more
+// than it saves; then it gets no more items, evicts nothing, and its pages go as those of any class
+// that turns over slowly (partition.h). Old counts fade by an eighth with each window.
 //
-// So all items of one size, or of a few sizes, sit in chunks that fit to the granule; uniformly
-// mixed sizes open nothing in a small memory, and in a large one as many classes as pay. All classes
-// together never cost more than they save, nor are there more than the coarse ladder wastes pages.
+// So all items of one size, or of a few, sit in chunks that fit to the granule; mixed sizes get as
+// many classes as pay in their memory, and sizes that are rare share one with others.
 //
-// What a saving of b bytes among B bytes stored saves in pages: b / B of all pages, as all classes
+// What is reckoned in: a class's share of the pages is its share of the bytes stored, as all classes
 // tend to turn over at the same pace.
 //
 // Owner: Partition. Affinity: shard. Lifetime: the partition's. Invariant: the coarse classes are
@@ -62,8 +61,13 @@ class Ladder {
   // Fewer say nothing.
   static constexpr uint32_t kWindowChunksMin = 256;
 
-  void Close(uint64_t bytes, Moved moved, void* context);
-  void Open(uint64_t bytes, Moved moved, void* context);
+  // Pages gained by an open class `lower` beside the next one `upper`, which else would take its
+  // chunks too: `lower_chunks` and `upper_chunks` of those counted. Negative: lost.
+  double Gain(uint32_t lower, uint64_t lower_chunks, uint32_t upper, uint64_t upper_chunks) const;
+  // How many were counted for class `c` and those below it that are not open.
+  uint64_t ChunksOf(uint32_t c) const;
+  void Close(Moved moved, void* context);
+  void Open(Moved moved, void* context);
   void Rebuild();
 
   const SizeClasses& classes_;
@@ -71,6 +75,7 @@ class Ladder {
   const uint64_t window_bytes_max_;
   uint64_t window_bytes_ = 0;
   uint32_t window_chunks_ = 0;
+  double pages_per_byte_ = 0;  // of those counted, in Adapt
   std::bitset<SizeClasses::kClassesMax> open_;
   std::array<uint16_t, SizeClasses::kClassesMax> next_open_{};  // the class itself, if open
   std::array<uint32_t, SizeClasses::kClassesMax> stored_{};     // by the class that fits

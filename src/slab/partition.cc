@@ -13,9 +13,10 @@ namespace {
 // Home buckets of a new partition: 4,096 slots, 32 KiB.
 constexpr uint32_t kIndexBucketsAtStart = 512;
 
-// A class with fewer pages is poor: it may take pages from others instead of turning over the few
-// items it has.
-constexpr uint64_t kPoorPages = 3;
+// A page moves only if this much is gained by it: else noise would move pages.
+constexpr double kMoveGain = 1.5;
+// The recent past, in evictions of this part of the partition, is halved then.
+constexpr uint32_t kTurnoverParts = 4;
 
 // Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn,
 // about 0.2 ms.
@@ -180,15 +181,15 @@ void Partition::NoteDemand(uint32_t size_class) {
 
 void Partition::NoteSize(size_t bytes) {
   if (!ladder_.Note(bytes)) return;
-  // The evictions of the recent past go with the sizes that caused them, so that a class that opens
+  // The stores of the recent past go with their sizes, so that a class that opens
   // gets its pages, and one that closes loses them, at once.
   ladder_.Adapt(
       [](void* context, uint32_t from, uint32_t to, double share) {
         Partition& p = *static_cast<Partition*>(context);
         const uint64_t bytes_moved = static_cast<uint64_t>(
-            share * static_cast<double>(p.supply_[from].evicted_bytes));
-        p.supply_[from].evicted_bytes -= bytes_moved;
-        p.supply_[to].evicted_bytes += bytes_moved;
+            share * static_cast<double>(p.supply_[from].taken_bytes));
+        p.supply_[from].taken_bytes -= bytes_moved;
+        p.supply_[to].taken_bytes += bytes_moved;
       },
       this);
 }
@@ -206,13 +207,19 @@ bool Partition::AnyClassNear(uint32_t size_class, TryClass try_class) const {
   }
 }
 
+Item* Partition::TakeChunk(uint32_t size_class, bool from_pool) {
+  Item* const chunk = arena_.Allocate(size_class, from_pool);
+  if (chunk != nullptr) supply_[size_class].taken_bytes += classes_.chunk_size(size_class);
+  return chunk;
+}
+
 Item* Partition::AllocateChunk(uint32_t* size_class) {
   NoteDemand(*size_class);
   const bool from_pool = arena_.pool_pages() > earmarked_ || EvictableIn(*size_class) == 0;
-  Item* chunk = arena_.Allocate(*size_class, from_pool);
+  Item* chunk = TakeChunk(*size_class, from_pool);
   if (chunk != nullptr || evict_) return chunk;
   AnyClassNear(*size_class, [&](uint32_t c) {
-    chunk = arena_.Allocate(c, false);
+    chunk = TakeChunk(c, false);
     if (chunk != nullptr) *size_class = c;
     return chunk != nullptr;
   });
@@ -271,7 +278,7 @@ Item* Partition::MakeChained(ItemLayout layout, Room* room) {
   if (arena_.pool_pages() < shape.pages) return fail();
 
   NoteDemand(classes_.heads());
-  Item* const head = arena_.Allocate(classes_.heads(), true);
+  Item* const head = TakeChunk(classes_.heads(), true);
   if (head == nullptr) return fail();
   head->Init(classes_.heads(), layout);
   const Ref head_ref = arena_.items().Of(head);
@@ -291,7 +298,7 @@ Item* Partition::MakeChained(ItemLayout layout, Room* room) {
     const uint32_t size_class =
         is_last ? ladder_.ClassFor(sizeof(Item) + shape.last_bytes) : classes_.largest();
     NoteDemand(size_class);
-    Item* const piece = arena_.Allocate(size_class, true);
+    Item* const piece = TakeChunk(size_class, true);
     if (piece == nullptr) break;
     piece->InitPiece(head_ref);
     refs[chain.pieces++] = arena_.items().Of(piece);
@@ -300,6 +307,7 @@ Item* Partition::MakeChained(ItemLayout layout, Room* room) {
     FreeItem(head);
     return fail();
   }
+  supply_[classes_.heads()].taken_bytes += uint64_t{shape.pages} << classes_.page_shift();
   if (shape.last_bytes != 0) NoteSize(sizeof(Item) + shape.last_bytes);
   earmarked_ = 0;
   return head;
@@ -501,11 +509,6 @@ void Partition::Evict(Item* item, uint64_t hash) {
   counters.oldest_access.Set(now_ - std::min(now_, idle));
   if (!item->fetched()) counters.evicted_unfetched.Add(1);
   if (item->access_count() != 0) counters.evicted_active.Add(1);
-  const uint64_t bytes = classes_.chunk_size(item->size_class()) +
-                         (uint64_t{WholePages(item)} << classes_.page_shift());
-  Supply& supply = supply_[item->size_class()];
-  supply.evicted_bytes += bytes;
-  supply.evicted_since_bytes += bytes;
   Unlink(item, hash);
 }
 
@@ -528,23 +531,17 @@ uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
     const uint32_t before = evicted;
     for (uint32_t i = 0; i < chosen; ++i) {
       // In a class of few items the hand may have come around.
-      if (victims[i].item->state() != ChunkState::kLive) continue;
-      Evict(victims[i].item, victims[i].hash);
+      Item* const item = victims[i].item;
+      if (item->state() != ChunkState::kLive) continue;
+      const uint64_t bytes = classes_.chunk_size(size_class) +
+                             (uint64_t{WholePages(item)} << classes_.page_shift());
+      supply_[size_class].evicted_since_bytes += bytes;
+      Evict(item, victims[i].hash);
       ++evicted;
     }
     if (evicted == before) break;
   }
   return evicted;
-}
-
-bool Partition::Poor(uint32_t size_class) const {
-  const uint64_t own = arena_.page_class(size_class).pages.Get();
-  if (own >= kPoorPages) return false;
-  if (item_pages_ > own + 1) return true;
-  for (const uint32_t c : arena_.holding()) {
-    if (arena_.page_class(c).pages.Get() > own + 1) return true;
-  }
-  return false;
 }
 
 uint64_t Partition::BytesHeld(uint32_t size_class) const {
@@ -553,27 +550,35 @@ uint64_t Partition::BytesHeld(uint32_t size_class) const {
   return pages << classes_.page_shift();
 }
 
-double Partition::Turnover(uint32_t size_class) const {
-  return static_cast<double>(supply_[size_class].evicted_bytes) /
-         static_cast<double>(BytesHeld(size_class));
+double Partition::TurnoverWithPageMore(uint32_t size_class) const {
+  return static_cast<double>(supply_[size_class].taken_bytes) /
+         static_cast<double>(BytesHeld(size_class) + classes_.page_size());
+}
+
+double Partition::TurnoverWithPageLess(uint32_t size_class) const {
+  if (size_class != classes_.heads() && !ladder_.is_open(size_class)) return 0;
+  // The last page of an open class goes only if all classes have but one.
+  constexpr double kLastPage = 1e-6;
+  const uint64_t held = BytesHeld(size_class);
+  const double rest = held > classes_.page_size()
+                          ? static_cast<double>(held - classes_.page_size())
+                          : kLastPage;
+  return static_cast<double>(supply_[size_class].taken_bytes + 1) / rest;
 }
 
 bool Partition::DeservesPage(uint32_t size_class) {
   if (supply_[size_class].evicted_since_bytes < classes_.page_size()) return false;
   supply_[size_class].evicted_since_bytes = 0;
-  // The recent past: as many pages' worth of evictions as there are pages, more or less.
-  if (++decisions_ >= arena_.pages_total()) {
+  // One decision is a page's worth of evictions, more or less.
+  if (++decisions_ >= arena_.pages_total() / kTurnoverParts) {
     decisions_ = 0;
     for (Supply& supply : supply_) {
-      if (supply.evicted_bytes != 0) supply.evicted_bytes /= 2;
+      if (supply.taken_bytes != 0) supply.taken_bytes /= 2;
     }
   }
+  const double own = TurnoverWithPageMore(size_class);
   for (const uint32_t c : arena_.holding()) {
-    if (c == size_class) continue;
-    // The last page of a class is not worth the move, unless nothing is stored there any more.
-    const bool closed = c != classes_.heads() && !ladder_.is_open(c);
-    if (!closed && BytesHeld(c) < 2 * classes_.page_size()) continue;
-    if (2 * Turnover(c) < Turnover(size_class)) return true;
+    if (c != size_class && kMoveGain * TurnoverWithPageLess(c) < own) return true;
   }
   return false;
 }
@@ -621,11 +626,14 @@ bool Partition::FreeUpPage(uint32_t but_not) {
   tried.set(but_not);
   for (;;) {
     uint32_t best = kNoClass;
+    double best_turnover = 0;
     for (const uint32_t c : arena_.holding()) {
       if (tried[c]) continue;
-      if (best == kNoClass || Turnover(c) < Turnover(best) ||
-          (Turnover(c) == Turnover(best) && BytesHeld(c) > BytesHeld(best))) {
+      const double turnover = TurnoverWithPageLess(c);
+      if (best == kNoClass || turnover < best_turnover ||
+          (turnover == best_turnover && BytesHeld(c) > BytesHeld(best))) {
         best = c;
+        best_turnover = turnover;
       }
     }
     if (best == kNoClass) return false;
@@ -657,7 +665,6 @@ Room Partition::MakeRoomForChunk(uint32_t size_class) {
   const bool own_coming = supply_[size_class].limbo > 0;
   if (own_coming) return Room::kLater;  // and TopUp will see to more
   if (PageComingFor(size_class)) return Room::kLater;
-  if (Poor(size_class) && FreeUpPage(size_class)) return Room::kLater;
   if (EvictFrom(size_class, std::max(1u, supply_[size_class].target)) > 0) return Room::kLater;
   if (FreeUpPage(kNoClass)) return Room::kLater;
   return pages_coming() > 0 ? Room::kLater : Room::kNever;
@@ -689,11 +696,8 @@ void Partition::TopUp(uint32_t size_class) {
   // Heads are evicted for their pages, when those are wanted.
   if (size_class == classes_.heads()) return;
   if (PageComingFor(size_class)) return;
-  if (Poor(size_class)) {
-    if (FreeUpPage(size_class)) return;
-  } else if (DeservesPage(size_class)) {
-    FreeUpPage(size_class);  // takes turns to arrive: the class helps itself meanwhile
-  }
+  // A page takes turns to arrive: the class helps itself meanwhile.
+  if (DeservesPage(size_class)) FreeUpPage(size_class);
   EvictFrom(size_class, supply.target - ready);
 }
 

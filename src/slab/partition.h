@@ -13,10 +13,11 @@
 // kNever only if nothing in the partition could be freed.
 //
 // Where room comes from, in this order: the class's free chunks; the pool of pages; eviction in the
-// class. Pages move besides: a class that has hardly any, or that turns over twice as fast as
-// another, takes a page of the class that turns over most slowly; the page is drained, its items
+// class. Pages move besides: a class takes a page from the one that turns over most slowly if even
+// with it, it turns over faster than the other one without it; the page is drained, its items
 // evicted. For each page's worth that a class evicts it may take one page, so what moves is bounded
-// by what is stored, and after a shift in item sizes the memory follows. A chained item that waits
+// by what is stored, and after a shift in item sizes the memory follows; and when all classes turn
+// over at nearly the same pace, nothing moves, however few pages some have. A chained item that waits
 // for pages earmarks them, so that small items, which find room in their classes, do not take each
 // one that comes free.
 //
@@ -185,6 +186,8 @@ class Partition {
   bool AnyClassNear(uint32_t size_class, TryClass try_class) const;
   // A chunk of class `*size_class`, or, without eviction, of one near: it says which.
   Item* AllocateChunk(uint32_t* size_class);
+  // As Arena::Allocate, counted as the class's turnover.
+  Item* TakeChunk(uint32_t size_class, bool from_pool);
   Item* MakeChained(ItemLayout layout, Room* room);
   // Puts a reserved item that has its CAS count in the place of a live one.
   void Replace(Item* item, Index::Slot* slot);
@@ -211,13 +214,15 @@ class Partition {
   bool FreeUpPage(uint32_t but_not);
   bool BeginDrainOf(uint32_t size_class);
   void DrainStep();
-  bool Poor(uint32_t size_class) const;
-  // The class has evicted a page's worth since it was last asked, and another one turns over at
-  // less than half its pace.
+  // The class has evicted a page's worth since it was last asked, and a page moved to it would
+  // bring its pace and another class's closer together.
   bool DeservesPage(uint32_t size_class);
   uint64_t BytesHeld(uint32_t size_class) const;
-  // How often a class has turned over in the recent past, to compare. 0: it evicts nothing.
-  double Turnover(uint32_t size_class) const;
+  // How often a class would have turned over in the recent past with a page more, or less; to
+  // compare. By what was stored, not evicted: a class that fills a page it was given evicts nothing
+  // meanwhile, and would look slow and lose it again. 0: nothing is stored, or it is closed.
+  double TurnoverWithPageMore(uint32_t size_class) const;
+  double TurnoverWithPageLess(uint32_t size_class) const;
   uint32_t EvictableIn(uint32_t size_class) const;
   // An entry for `hash` has no place in the index: evicts one of those in its way. False: none may
   // go.
@@ -275,14 +280,14 @@ class Partition {
     uint32_t target = 0;               // free chunks wanted, those in limbo included
     uint32_t limbo = 0;                // chunks that come free after their readers
     uint32_t pinned = 0;               // live items that eviction must pass over
-    uint64_t evicted_bytes = 0;        // in the recent past: halved now and then
+    uint64_t taken_bytes = 0;          // chunks, in the recent past: halved now and then
     uint64_t evicted_since_bytes = 0;  // since DeservesPage said yes or no
   };
   Ladder ladder_;
   ZeroedArray<Supply> supply_;                               // by class
   std::array<uint16_t, SizeClasses::kClassesMax> active_{};  // classes with taken != 0
   uint32_t active_count_ = 0;
-  uint32_t decisions_ = 0;  // of DeservesPage, since evicted_bytes were halved
+  uint32_t decisions_ = 0;  // of DeservesPage, since taken_bytes were halved
 
   PartitionCounters counters_;
   ZeroedArray<ClassCounters> class_counters_;

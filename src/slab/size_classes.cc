@@ -12,7 +12,7 @@ constexpr uint64_t kPagesPerPartition = 256;
 constexpr uint64_t kPageSizeMin = uint64_t{16} << 10;
 constexpr uint64_t kPageSizeMax = uint64_t{1} << 20;
 constexpr uint32_t kGranuleShiftMin = 2;  // items are aligned to 4
-constexpr uint32_t kStepDivisor = 14;
+constexpr uint32_t kCoarseStepDivisor = 2;
 
 // An item's size word has room for the sizes and classes of those in one chunk.
 static_assert(kPageSizeMax / SizeClasses::kLargestPerPage <= Item::kUnchainedValueSizeMax);
@@ -64,7 +64,7 @@ void SizeClasses::ChooseCoarse() {
     if (c == largest()) break;
     // The last class within the wanted step, or, where classes are farther apart than that, the next
     // one.
-    const uint32_t wanted = std::min(sizes_[c] + sizes_[c] / kStepDivisor, chunk_size_max());
+    const uint32_t wanted = std::min(sizes_[c] + sizes_[c] / kCoarseStepDivisor, chunk_size_max());
     const uint32_t holds = ClassOf(wanted);
     c = std::max(c + 1, sizes_[holds] == wanted ? holds : holds - 1);
   }
