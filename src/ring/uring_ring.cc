@@ -26,7 +26,7 @@ namespace {
 constexpr uint16_t kBufferGroup = 0;
 // Provided buffers offered to the kernel at first. It uses them in turn, all that are offered, so
 // that offering 4 MB for one connection's sake makes 4 MB resident. More are offered as soon as the
-// completions of one turn took half.
+// completions of one turn took three quarters of them.
 constexpr uint32_t kBuffersOfferedAtFirst = 32;
 
 // io_uring's length of one send is 32 bits and its result signed: longer pieces leave in several
@@ -187,8 +187,13 @@ class Implementation final : public UringRing {
   uint32_t buffers_offered_ = 0;
   uint32_t buffers_wanted_ = 0;  // to be offered
 
+  // Of the table of direct descriptors: slots that came back, and those never used, which cost no
+  // memory yet.
   std::vector<int32_t> free_slots_;
-  std::vector<void*> closing_owners_;  // by slot: who asked for its Close
+  uint32_t slots_used_ = 0;
+  uint32_t slots_ = 0;
+  Pages closing_owners_pages_;
+  void** closing_owners_ = nullptr;  // by slot: who asked for its Close
 
   int event_fd_ = -1;
   uint64_t event_value_ = 0;
@@ -288,10 +293,13 @@ void Implementation::InitDirectTable() {
   getrlimit(RLIMIT_NOFILE, &limit);  // the kernel refuses a larger table
   const auto count =
       static_cast<uint32_t>(std::min<rlim_t>(options_.direct_descriptors, limit.rlim_cur));
-  if (count == 0 || io_uring_register_files_sparse(&ring_, count) < 0) return;
-  closing_owners_.resize(count);
+  if (count == 0 || !closing_owners_pages_.Map(count * sizeof(void*)) ||
+      io_uring_register_files_sparse(&ring_, count) < 0) {
+    return;
+  }
+  closing_owners_ = reinterpret_cast<void**>(closing_owners_pages_.data());
   free_slots_.reserve(count);
-  for (uint32_t slot = count; slot-- > 0;) free_slots_.push_back(static_cast<int32_t>(slot));
+  slots_ = count;
 }
 
 Implementation::~Implementation() {
@@ -347,10 +355,15 @@ void Implementation::Accept(int listener_fd, void* owner) {
 
 Socket Implementation::Attach(int fd) {
   CHECK(fd >= 0 && fd < kPlainBase);
-  if (!free_slots_.empty()) {
-    const int32_t slot = free_slots_.back();
+  const bool is_fresh = free_slots_.empty();
+  if (!is_fresh || slots_used_ < slots_) {
+    const int32_t slot = is_fresh ? static_cast<int32_t>(slots_used_) : free_slots_.back();
     if (io_uring_register_files_update(&ring_, static_cast<unsigned>(slot), &fd, 1) == 1) {
-      free_slots_.pop_back();
+      if (is_fresh) {
+        ++slots_used_;
+      } else {
+        free_slots_.pop_back();
+      }
       close(fd);
       return Socket{slot};
     }
@@ -613,7 +626,7 @@ void Implementation::DeliverReceive(const io_uring_cqe& cqe, Completion* complet
   counters_.buffers_lent.Add(1);
   completion->buffer = static_cast<BufferId>(buffer);
   completion->data = BufferData(buffer);
-  if (buffers_offered_ < buffers_wanted_ / 2) {
+  if (buffers_offered_ < buffers_wanted_ / 4) {
     buffers_wanted_ = std::min(2 * buffers_wanted_, options_.buffer_count);
     OfferBuffersWanted();
   }

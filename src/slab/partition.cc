@@ -557,13 +557,11 @@ double Partition::TurnoverWithPageMore(uint32_t size_class) const {
 
 double Partition::TurnoverWithPageLess(uint32_t size_class) const {
   if (size_class != classes_.heads() && !ladder_.is_open(size_class)) return 0;
-  // The last page of an open class goes only if all classes have but one.
-  constexpr double kLastPage = 1e-6;
-  const uint64_t held = BytesHeld(size_class);
-  const double rest = held > classes_.page_size()
-                          ? static_cast<double>(held - classes_.page_size())
-                          : kLastPage;
-  return static_cast<double>(supply_[size_class].taken_bytes + 1) / rest;
+  // The last page of an open class is given up only when hardly anything is stored there any more.
+  constexpr uint64_t kLastPageParts = 32;
+  const uint64_t rest = std::max<uint64_t>(BytesHeld(size_class) - classes_.page_size(),
+                                           classes_.page_size() / kLastPageParts);
+  return static_cast<double>(supply_[size_class].taken_bytes) / static_cast<double>(rest);
 }
 
 bool Partition::DeservesPage(uint32_t size_class) {
