@@ -135,7 +135,7 @@ TEST_CASE("index: two readers beside a writer whose table grows and displaces") 
   for (uint32_t i = 0; i < kItems; ++i) {
     keys.push_back("key" + std::to_string(i));
     Item* const item = space.At(i + 1);
-    item->Init(0, static_cast<uint8_t>(keys[i].size()), false, 0, false);
+    item->Init(1, {.key_size = keys[i].size()});
     std::copy(keys[i].begin(), keys[i].end(), item->key_data());
   }
   Index index(space, 64, false);

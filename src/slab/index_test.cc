@@ -25,7 +25,7 @@ class Items {
   ItemSpace space() const { return ItemSpace(memory_, 6); }
   Ref Make(uint32_t at, const std::string& key) {
     Item* const item = space().At(at + 1);
-    item->Init(0, static_cast<uint8_t>(key.size()), false, 0, false);
+    item->Init(1, {.key_size = key.size()});
     std::memcpy(item->key_data(), key.data(), key.size());
     return at + 1;
   }
