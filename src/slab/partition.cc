@@ -10,8 +10,8 @@
 namespace torc::slab {
 namespace {
 
-// Home buckets of a new partition: 4,096 slots, 32 KiB.
-constexpr uint32_t kIndexBucketsAtStart = 512;
+// Home buckets of a new partition: 4,080 slots, 21 KiB.
+constexpr uint32_t kIndexBucketsAtStart = 340;
 
 // A page moves only if this much is gained by it: else noise would move pages.
 constexpr double kMoveGain = 1.5;
@@ -59,7 +59,10 @@ Partition::Partition(const Config& config, const SizeClasses& classes)
       evict_(config.evict),
       arena_(config.memory, config.pages, classes),
       values_(classes, arena_.items()),
-      index_(arena_.items(), kIndexBucketsAtStart, config.huge_pages),
+      index_({.items = arena_.items(),
+              .buckets = kIndexBucketsAtStart,
+              .huge_pages = config.huge_pages,
+              .hash_seed = config.hash_seed}),
       limbo_((size_t{config.pages} << classes.page_shift()) / SizeClasses::kChunkSizeMin,
              config.quiescence, config.self),
       hash_seed_(config.hash_seed),
