@@ -113,6 +113,7 @@ void TaskDesk::OnRequest(ShardId from, const shard::Message& message) {
     case MessageKind::kReset:
       engine.ResetCounters(self);
       core_.counters.Reset();
+      core_.shard.ResetLongest();
       break;
     case MessageKind::kAdopt:
       CHECK(!"adoption is the worker's");
