@@ -60,6 +60,7 @@ std::string_view ReplyText(ReplyStyle style, const engine::Op& op, Counters& cou
   switch (op.result) {
     case Result::kNone:
     case Result::kHit:
+    case Result::kPending:
       break;
     case Result::kMiss:
       return {};

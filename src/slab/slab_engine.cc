@@ -18,14 +18,6 @@ using engine::Op;
 using engine::Result;
 using engine::Verb;
 
-// What memcached counts of an item against -I besides key and value: its header (48), the CAS
-// unique (8), the key's end (1) and the value's line end (2). Seen to hold to the byte on 1.6.45
-// with -I 1m, 2m and 64m; client flags count 4 more.
-constexpr uint64_t kPeerOverheadBytes = 59;
-constexpr uint64_t kPeerFlagsBytes = 4;
-// memcached does not count in items that it stores in pieces: those above its slab_chunk_max.
-constexpr uint64_t kPeerChunkMaxBytes = uint64_t{512} << 10;
-
 // Operations whose cache misses overlap. At most 4 lines each: fits the first-level cache with room
 // to spare.
 constexpr size_t kPrefetchGroup = 32;
@@ -40,6 +32,18 @@ constexpr size_t kHugePageBytes = size_t{2} << 20;
 size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
+
+const engine::Plugin kPlugin = {
+    .name = "slab",
+    .description = "all items in memory, in size classes (default)",
+    .create = [](const engine::EngineOptions& options, std::string* error) -> engine::Engine* {
+      if (!options.config.empty()) {
+        *error = "it takes no --engine-config";
+        return nullptr;
+      }
+      return SlabEngine::Create(options, error).release();
+    },
+};
 
 std::unique_ptr<SlabEngine> SlabEngine::Create(const engine::EngineOptions& options,
                                                std::string* error) {
@@ -110,10 +114,7 @@ const Partition& SlabEngine::PartitionOf(const void* item) const {
 }
 
 uint64_t SlabEngine::ValueSizeMax(size_t key_size, uint32_t client_flags) const {
-  const uint64_t overhead =
-      kPeerOverheadBytes + key_size + (client_flags != 0 ? kPeerFlagsBytes : 0);
-  const uint64_t limit = options_.item_size_max_bytes;
-  return limit > overhead ? std::min<uint64_t>(limit - overhead, UINT32_MAX) : 0;
+  return engine::ValueSizeMaxOf(options_.item_size_max_bytes, key_size, client_flags);
 }
 
 void SlabEngine::BeginTurn(ShardId self, RelativeSeconds now) {
@@ -402,8 +403,7 @@ bool SlabEngine::Count(Partition& p, Op& op) {
   const Item& old = *found.item;
   uint64_t number;
   DecimalReader reader;
-  const bool countable =
-      old.value_size() + old.key_size() + kPeerOverheadBytes <= kPeerChunkMaxBytes;
+  const bool countable = engine::IsCountable(old.key_size(), old.value_size());
   for (size_t offset = 0; countable && offset < old.value_size();) {
     const std::span<const char> piece = p.values().Piece(&old, offset);
     for (const char byte : piece) reader.Feed(byte);
