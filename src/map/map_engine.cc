@@ -200,12 +200,10 @@ size_t MapEngine::RemoveDead(Partition& p, RelativeSeconds deadline, bool flushe
   return removed;
 }
 
-bool MapEngine::FindRoom(Partition& p, uint64_t bytes, uint64_t old) const {
-  const auto fits = [&](uint64_t held) { return held + bytes <= p.limit_bytes + old; };
-  if (fits(p.used_bytes + p.reserved_bytes)) return true;
-  RemoveDead(p, p.now, /*flushed=*/true, p.by_key.size());
-  if (fits(p.used_bytes + p.reserved_bytes)) return true;
-  return options_.evict && p.reserved_bytes + bytes <= p.limit_bytes;
+bool MapEngine::FindRoom(Partition& p, uint64_t bytes) const {
+  const auto fits = [&] { return p.used_bytes + p.reserved_bytes + bytes <= p.limit_bytes; };
+  if (!fits()) RemoveDead(p, p.now, /*flushed=*/true, p.by_key.size());
+  return fits() || (options_.evict && p.reserved_bytes + bytes <= p.limit_bytes);
 }
 
 void MapEngine::EvictFor(Partition& p, uint64_t bytes) const {
@@ -219,7 +217,7 @@ void MapEngine::EvictFor(Partition& p, uint64_t bytes) const {
 
 bool MapEngine::Replace(Partition& p, Op& op, std::unique_ptr<Item> item, Item* old) {
   const uint64_t bytes = item->bytes();
-  if (!FindRoom(p, bytes, old != nullptr ? old->bytes() : 0)) return false;
+  if (!FindRoom(p, bytes)) return false;
   if (old != nullptr) Unlink(p, old);
   EvictFor(p, bytes);
   Link(p, std::move(item));
@@ -362,7 +360,7 @@ engine::Engine::ReserveResult MapEngine::Reserve(ShardId self, const Op& op,
   item->key = op.key_view();
   item->value.resize(op.value_size);
   const uint64_t bytes = item->bytes();
-  if (!FindRoom(p, bytes, 0)) {
+  if (!FindRoom(p, bytes)) {
     Refuse(p, op, Result::kNoMemory);
     return ReserveResult::kNoMemory;
   }

@@ -11,7 +11,8 @@
 //
 // Memory is counted as kItemOverheadBytes + key + value for each item that is there or reserved, up
 // to an equal part of -m for each partition, and at least twice -I. What is merely seen or pinned
-// is not counted. Expired and flushed items make room first, then the least recently used.
+// is not counted. Expired and flushed items make room first, then the least recently used. With -M
+// a new value needs room beside the one that it replaces.
 //
 // Owner: main. Affinity: as engine::Engine; items reserved or pinned are read and written by other
 // shards through Window and Piece. Lifetime: as engine::Engine. Invariant: the indexes of a
@@ -38,8 +39,9 @@ namespace torc::map {
 // How --engine=map makes one.
 extern const engine::Plugin kPlugin;
 
-// About what an item takes beside key and value: the Item and its places in the indexes.
-inline constexpr uint64_t kItemOverheadBytes = 400;
+// What an item counts beside key and value: as much as in memcached, so that both evict at about
+// the same time. What the standard library really takes is several times that.
+inline constexpr uint64_t kItemOverheadBytes = 56;
 
 struct Item {
   std::string key;
@@ -121,9 +123,9 @@ class MapEngine final : public engine::Engine {
   // Removes what expired up to `deadline`, and what is flushed if `flushed`; at most `items`.
   // Returns how many.
   size_t RemoveDead(Partition& p, RelativeSeconds deadline, bool flushed, size_t items) const;
-  // Whether there is room for an item of `bytes` that takes the place of one of `old` bytes, once
-  // EvictFor has evicted what may be. Removes the dead where it is tight.
-  bool FindRoom(Partition& p, uint64_t bytes, uint64_t old) const;
+  // Whether there is room for an item of `bytes` once EvictFor has evicted what may be. Removes the
+  // dead where it is tight.
+  bool FindRoom(Partition& p, uint64_t bytes) const;
   void EvictFor(Partition& p, uint64_t bytes) const;
 
   void ExecuteOne(Partition& p, Op& op);
