@@ -3,7 +3,11 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cerrno>
 #include <charconv>
+#include <cstdlib>
+#include <cstring>
 
 namespace torc::engine {
 namespace {
@@ -32,6 +36,23 @@ uint64_t ValueSizeMaxOf(uint64_t item_size_max_bytes, size_t key_size, uint32_t 
 
 bool IsCountable(size_t key_size, uint64_t value_size) {
   return value_size + key_size + kPeerOverheadBytes <= kPeerChunkMaxBytes;
+}
+
+bool CountOn(const Op& op, const std::string& value, uint64_t* number, std::string* counted) {
+  if (!IsCountable(op.key_size, value.size())) return false;
+  // memcached's safe_strtoull, by the function that it calls.
+  errno = 0;
+  char* end = nullptr;
+  const unsigned long long read = std::strtoull(value.c_str(), &end, 10);
+  if (errno == ERANGE || end == value.c_str()) return false;
+  if (*end != '\0' && std::isspace(static_cast<unsigned char>(*end)) == 0) return false;
+  if (static_cast<long long>(read) < 0 && std::strchr(value.c_str(), '-') != nullptr) return false;
+  const bool up = op.verb == Verb::kIncrement;
+  *number = up ? read + op.number : (op.number > read ? 0 : read - op.number);
+  *counted = std::to_string(*number);
+  // It writes in place where it can.
+  if (counted->size() < value.size()) counted->resize(value.size(), ' ');
+  return true;
 }
 
 size_t Engine::Collect(ShardId, std::span<Pending*>) { return 0; }

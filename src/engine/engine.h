@@ -36,6 +36,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "src/base/clock.h"
@@ -190,6 +191,10 @@ uint64_t ValueSizeMaxOf(uint64_t item_size_max_bytes, size_t key_size, uint32_t 
 // Whether memcached would count in an item of this size by incr and decr: not in one that it stores
 // in pieces.
 bool IsCountable(size_t key_size, uint64_t value_size);
+
+// What incr or decr, `op`, makes of a value, as in memcached: `*number`, and `*counted`, which is
+// never shorter than the value was. False: it is not a number.
+bool CountOn(const Op& op, const std::string& value, uint64_t* number, std::string* counted);
 
 enum class StatGroup : uint8_t { kItems, kSlabs, kSizes };
 

@@ -1,10 +1,6 @@
 #include "src/map/map_engine.h"
 
 #include <algorithm>
-#include <cctype>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 
 #include "src/base/assert.h"
 
@@ -20,18 +16,6 @@ using engine::Verb;
 constexpr RelativeSeconds kGraceSeconds = 10;
 // Items that one slice of housekeeping removes.
 constexpr size_t kSliceItems = 16;
-
-// A value as incr and decr read it: memcached's safe_strtoull, by the function that it calls.
-bool ReadNumber(const std::string& value, uint64_t* number) {
-  errno = 0;
-  char* end = nullptr;
-  const unsigned long long read = std::strtoull(value.c_str(), &end, 10);
-  if (errno == ERANGE || end == value.c_str()) return false;
-  if (*end != '\0' && std::isspace(static_cast<unsigned char>(*end)) == 0) return false;
-  if (static_cast<long long>(read) < 0 && std::strchr(value.c_str(), '-') != nullptr) return false;
-  *number = read;
-  return true;
-}
 
 Item* AsItem(const void* item) { return const_cast<Item*>(static_cast<const Item*>(item)); }
 
@@ -154,7 +138,7 @@ void MapEngine::Link(Partition& p, std::unique_ptr<Item> owned) {
   item.last_access = p.now;
   p.by_use.push_front(&item);
   item.use = p.by_use.begin();
-  if (item.exptime != kNeverExpires) p.by_expiry.emplace(item.exptime, &item);
+  SetExptime(p, item, item.exptime);
   p.by_cas.emplace(item.cas, &item);
   p.used_bytes += item.bytes();
   CHECK(p.by_key.emplace(item.key, std::move(owned)).second);
@@ -168,7 +152,7 @@ void MapEngine::Unlink(Partition& p, Item* item) const {
   p.unlinked.push_back(std::move(found->second));
   p.by_key.erase(found);
   p.by_use.erase(item->use);
-  p.by_expiry.erase({item->exptime, item});
+  p.by_expiry.erase({item->dead_from, item});
   p.by_cas.erase(item->cas);
   p.used_bytes -= item->bytes();
   p.items.Set(p.by_key.size());
@@ -176,9 +160,10 @@ void MapEngine::Unlink(Partition& p, Item* item) const {
 }
 
 void MapEngine::SetExptime(Partition& p, Item& item, RelativeSeconds exptime) const {
-  p.by_expiry.erase({item.exptime, &item});
+  p.by_expiry.erase({item.dead_from, &item});
   item.exptime = exptime;
-  if (exptime != kNeverExpires) p.by_expiry.emplace(exptime, &item);
+  item.dead_from = exptime == kNeverExpires ? kNeverExpires : std::max(exptime, p.now);
+  if (exptime != kNeverExpires) p.by_expiry.emplace(item.dead_from, &item);
 }
 
 size_t MapEngine::RemoveDead(Partition& p, RelativeSeconds deadline, bool flushed,
@@ -314,23 +299,14 @@ void MapEngine::Count(Partition& p, Op& op) {
     op.result = Result::kNotFound;
     return;
   }
+  auto item = std::make_unique<Item>(*old);
+  item->pins = 0;
   uint64_t number = 0;
-  if (!engine::IsCountable(old->key.size(), old->value.size()) ||
-      !ReadNumber(old->value, &number)) {
+  if (!engine::CountOn(op, old->value, &number, &item->value)) {
     op.result = Result::kNotANumber;
     return;
   }
-  if (op.verb == Verb::kIncrement) {
-    number += op.number;
-  } else {
-    number = op.number > number ? 0 : number - op.number;
-  }
-  auto item = std::make_unique<Item>(*old);
-  item->pins = 0;
-  item->value = std::to_string(number);
   const bool longer = item->value.size() > old->value.size();
-  // As memcached, which writes in place where it can: it never gets shorter.
-  if (!longer) item->value.resize(old->value.size(), ' ');
   if (!Replace(p, op, std::move(item), old)) {
     op.result = Result::kNoMemory;
     return;
@@ -460,7 +436,7 @@ void MapEngine::CheckInvariants(ShardId self) const {
     CHECK(p.by_cas.at(item->cas) == item.get());
     if (item->exptime != kNeverExpires) {
       ++expiring;
-      CHECK(p.by_expiry.contains({item->exptime, item.get()}));
+      CHECK(p.by_expiry.contains({item->dead_from, item.get()}));
     }
     used_bytes += item->bytes();
   }

@@ -4,7 +4,7 @@
 //
 //   Partition   by_key     key  -> Item             who is there
 //               by_use     Item, Item, ...          last used first: the last one is evicted
-//               by_expiry  (exptime, Item) ...      who is expired, first
+//               by_expiry  (dead from, Item) ...    who is expired, first
 //               by_cas     CAS unique -> Item       who was there when it was flushed, first
 //               reserved   Items whose value is arriving
 //               unlinked   Items that are gone, but seen in this turn, or pinned
@@ -49,6 +49,7 @@ struct Item {
   uint64_t cas = 0;
   uint32_t client_flags = 0;
   RelativeSeconds exptime = kNeverExpires;
+  RelativeSeconds dead_from = kNeverExpires;  // exptime, but not before it was given
   RelativeSeconds last_access = kClockStart;
   bool fetched = false;
   uint32_t pins = 0;
