@@ -56,7 +56,8 @@ struct Item {
   uint64_t used_at = 0;  // the shard's operations up to its last use
   bool fetched = false;  // it was read
 
-  uint64_t bytes() const { return sizeof(Item) + key.size() + value.size(); }
+  // What it counts against -m: as much as in memcached.
+  uint64_t bytes() const { return 56 + key.size() + value.size(); }
 };
 using ItemRef = std::shared_ptr<Item>;
 

@@ -35,7 +35,8 @@ class Target:
 
     def __post_init__(self) -> None:
         self.version = self.program.version()
-        self.name = " ".join([self.kind, ".".join(map(str, self.version)), *self.options])
+        engine = [] if self.engine == "slab" else [f"--engine={Path(self.engine).name}"]
+        self.name = " ".join([self.kind, ".".join(map(str, self.version)), *self.options, *engine])
 
     @property
     def is_old(self) -> bool:
