@@ -80,6 +80,7 @@ struct Shard {
 
   RelativeSeconds now = torc::kClockStart;
   RelativeSeconds flush_at = torc::kNeverExpires;
+  RelativeSeconds flushed_at = 0;
   uint64_t flush_cas = 0;  // items up to this one are flushed
   uint64_t cas = 0;
   uint64_t turn = 0;
@@ -142,8 +143,10 @@ class TwoTierEngine final : public torc::engine::Engine {
   }
 
   bool Background(ShardId self) override {
-    // Flushed items give their memory back, a few at a time.
+    // Flushed items give their memory back, a few at a time; not at once, so that a get of one can
+    // tell why it misses.
     Shard& s = *shards_[self];
+    if (s.now < s.flushed_at + 10) return false;
     for (int i = 0; i < 16; ++i) {
       if (s.by_cas.empty() || s.by_cas.begin()->first > s.flush_cas) return false;
       Remove(s, s.by_cas.begin()->second);
@@ -158,6 +161,7 @@ class TwoTierEngine final : public torc::engine::Engine {
       return;
     }
     s.flush_at = torc::kNeverExpires;
+    s.flushed_at = s.now;
     s.flush_cas = s.cas += options_.shards;
   }
 

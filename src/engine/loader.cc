@@ -1,8 +1,16 @@
 #include "src/engine/loader.h"
 
 #include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <sysexits.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <exception>
+#include <fstream>
 
 namespace torc::engine {
 namespace {
@@ -55,14 +63,60 @@ std::string Objection(const Plugin& plugin) {
   return "";
 }
 
+// Whether a shared object is shorter than its own header says, as one that was not copied whole:
+// dlopen would map what is not there, and the process would die of looking at it.
+bool IsCutShort(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  ElfW(Ehdr) header;
+  const auto read = [&](void* to, size_t size) {
+    return static_cast<bool>(file.read(static_cast<char*>(to), static_cast<std::streamsize>(size)));
+  };
+  // What is no such file at all is dlopen's to tell.
+  if (!read(&header, sizeof(header))) return false;
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return false;
+  if (header.e_phentsize != sizeof(ElfW(Phdr))) return false;
+  file.seekg(0, std::ios::end);
+  const uint64_t file_bytes = static_cast<uint64_t>(file.tellg());
+  file.seekg(static_cast<std::streamoff>(header.e_phoff));
+  for (uint32_t i = 0; i < header.e_phnum; ++i) {
+    ElfW(Phdr) segment;
+    if (!read(&segment, sizeof(segment))) return true;
+    if (segment.p_offset + segment.p_filesz > file_bytes) return true;
+  }
+  return false;
+}
+
+// The object that is being loaded, for EndLoading, which can be passed nothing.
+const char* loading_path = nullptr;
+
+// An exception from a static object of a shared object cannot cross dlopen, which is C: it ends in
+// std::terminate. So that this is a message and an exit all the same, it ends here.
+[[noreturn]] void EndLoading() {
+  std::string error;
+  (void)Guarded(
+      [] {
+        if (std::current_exception() != nullptr) std::rethrow_exception(std::current_exception());
+      },
+      std::string("engine ") + loading_path + ": loading it", &error);
+  std::fprintf(stderr, "torc: %s\n", error.c_str());
+  std::_Exit(EX_USAGE);
+}
+
+void* LoadObject(const char* path) {
+  loading_path = path;
+  const std::terminate_handler handler = std::set_terminate(&EndLoading);
+  void* const object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  std::set_terminate(handler);
+  return object;
+}
+
 const Plugin* LoadPlugin(const std::string& path, std::string* error) {
   const std::string subject = "engine " + path;
-  void* object = nullptr;
-  // Its static objects are made now, and may throw.
-  if (!Guarded([&] { object = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL); },
-               subject + ": loading it", error)) {
+  if (IsCutShort(path)) {
+    *error = subject + " cannot be loaded: the file is shorter than its header says";
     return nullptr;
   }
+  void* const object = LoadObject(path.c_str());
   if (object == nullptr) {
     const char* const reason = dlerror();
     *error = subject + " cannot be loaded: " + (reason != nullptr ? reason : "no reason given");

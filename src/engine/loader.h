@@ -1,8 +1,9 @@
 // From --engine=NAME|PATH to an engine. A word with a slash is the path of a shared object, any
 // other the name of an engine that is built in.
 //
-// Nothing that a shared object does wrong on purpose of loading ends the process: every failure is
-// a text. What it does to memory is its own affair; it runs with the server's rights.
+// A shared object that cannot be used is told of in a text, never by a crash: `*error`, or, where a
+// static object of it throws while it is loaded, a message and EX_USAGE at once. What its code does
+// to memory cannot be guarded against: it is part of the server once it is loaded.
 //
 // Owner: main. Affinity: startup. Lifetime: functions; a loaded object stays loaded. Invariant:
 // none.
