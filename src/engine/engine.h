@@ -7,6 +7,17 @@
 //     EndTurn(s)                              -> views of this turn are over
 //     Background(s)                           -> a bounded slice of housekeeping
 //
+// An engine may answer an operation in a later turn (a flash tier answers after a read): Execute
+// leaves kPending and a Pending of the engine's in it, to which the caller ties its `waiter`; once
+// the operation is done, Collect hands the Pending back with the result in it.
+//
+//     Execute(s, ops) -> ops[2]: kPending, Pending P      the caller: P.waiter = what waits
+//     ... turns ...
+//     Collect(s) -> P: kHit                               the caller: answers P.waiter
+//     EndTurn(s)                              -> the views in P, and P itself, are over
+//
+// docs/engines.md says how to write an engine, with a complete one.
+//
 // Keys belong to shards by hash (OwnerOf). A shard executes any operation on keys that it owns; on
 // the keys of others only kGet, and only if reads_are_shared(); everything else reaches the owner
 // by message (src/shard/mailbox.h).
@@ -17,13 +28,15 @@
 // through mailboxes, which order the bytes.
 //
 // Owner: main. Affinity: each call's `self` is the calling thread's shard; different shards call at
-// the same time. Lifetime: outlives all shards. Invariant: see the engine.
+// the same time. Lifetime: outlives all shards; may be destroyed with operations pending, which are
+// never answered then. Invariant: see the engine.
 #ifndef TORC_SRC_ENGINE_ENGINE_H_
 #define TORC_SRC_ENGINE_ENGINE_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "src/base/clock.h"
@@ -63,6 +76,7 @@ enum class Result : uint8_t {
   kNotANumber,  // kIncrement, kDecrement: the value is not a decimal of at most 64 bits
   kTooLarge,    // the item would exceed the limit on items (memcached's -I)
   kNoMemory,    // nothing could be freed (with -M: nothing may be)
+  kPending,     // answered later, by Collect: `item` is its Pending
 };
 
 // Why a lookup found nothing.
@@ -91,7 +105,7 @@ struct alignas(64) Op {
   const char* value = nullptr;  // in: the bytes to store (null with a reservation); out of kHit:
                                 // the value, or null if it is not in one piece
   void* item = nullptr;  // in: the reservation's item, if the value came in one; out of kHit:
-                         // handle for Pin, Piece
+                         // handle for Pin, Piece; out of kPending: a Pending
   union {
     uint64_t number = 0;  // in: delta; out of kNumber: the new value
     Shortage shortage;    // out of kNoMemory, and of kNotStored for kAppend, kPrepend
@@ -109,8 +123,15 @@ struct alignas(64) Op {
 };
 static_assert(sizeof(Op) == 64);
 
-// The most operations of one Execute.
+// The most operations of one Execute, and the most answers of one Collect.
 inline constexpr size_t kBatchMax = 512;
+
+// An operation that is answered later. The engine makes it, as the base of what it keeps of the
+// operation itself, and owns it: from Execute to the end of the turn in which Collect returned it.
+struct Pending {
+  Op op;                   // once collected: the output fields; the key and the inputs are void
+  void* waiter = nullptr;  // the caller's, set after Execute; null: nobody waits any more
+};
 
 // The 64-bit key hash on which partition, bucket and tag rest: XXH3. Pure. A server seeds it at
 // random at its start, so that nobody outside can choose keys that collide.
@@ -140,6 +161,7 @@ struct EngineOptions {
   uint64_t memory_limit_bytes = uint64_t{64} << 20;  // -m: items and what belongs to them
   uint64_t item_size_max_bytes = uint64_t{1} << 20;  // -I
   uint64_t hash_seed = 0;                            // of Op::hash, by HashKey
+  std::string_view config;                           // --engine-config; during creation only
   bool evict = true;                                 // false: -M
   bool preallocate = false;                          // -k, -L: touch all memory at start
   bool huge_pages = false;                           // -L: ask for transparent huge pages
@@ -176,6 +198,18 @@ struct EngineTotals {
   uint64_t pages_moved = 0;         // slabs_moved
 };
 
+// The largest value that memcached stores under a key of `key_size` bytes with -I
+// `item_size_max_bytes`, to the byte: what engines take as their limit, so that clients see one.
+uint64_t ValueSizeMaxOf(uint64_t item_size_max_bytes, size_t key_size, uint32_t client_flags);
+
+// Whether memcached would count in an item of this size by incr and decr: not in one that it stores
+// in pieces.
+bool IsCountable(size_t key_size, uint64_t value_size);
+
+// What incr or decr, `op`, makes of a value, as in memcached: `*number`, and `*counted`, which is
+// never shorter than the value was. False: it is not a number.
+bool CountOn(const Op& op, const std::string& value, uint64_t* number, std::string* counted);
+
 enum class StatGroup : uint8_t { kItems, kSlabs, kSizes };
 
 class Engine {
@@ -198,9 +232,21 @@ class Engine {
   // Executes `ops` in order, at most kBatchMax. Returns how many were executed: fewer only if the
   // next one waits for memory that comes free within turns; the caller presents the rest again next
   // turn. Views in results stay valid until EndTurn. A reservation named by an operation belongs to
-  // the engine again once the operation is executed. A store that fails with kTooLarge or kNoMemory
+  // the engine again once the operation is executed. A set that fails with kTooLarge or kNoMemory
   // removes the key's present item, as memcached does, so that no stale value stays.
+  //
+  // An operation left as kPending counts as executed: the engine has copied of it what it needs,
+  // key and value included. Operations on one key take effect in the order of Execute, whenever
+  // they are answered: a set does not change what a pending get before it finds, and a get behind a
+  // pending set finds its value. A kGet of another shard's key is answered at once: an engine that
+  // has to answer gets later does not share reads.
   [[nodiscard]] virtual size_t Execute(ShardId self, std::span<Op> ops) = 0;
+
+  // Answers to operations that `self` was told are pending, in any order, each once: as many as
+  // there are, at most answered.size(). Called between BeginTurn and EndTurn, before the turn's
+  // first Execute, and only while some are pending; a shard that has some looks every 50 us at
+  // least. Views in results stay valid until EndTurn.
+  virtual size_t Collect(ShardId self, std::span<Pending*> answered);
 
   enum class ReserveResult : uint8_t { kReserved, kLater, kTooLarge, kNoMemory };
   // Memory for the value of a store that is to come: `op` is complete but for its value. On kLater:

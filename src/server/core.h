@@ -68,8 +68,10 @@ struct Core {
         shared(sh),
         buffers(s.ring()),
         // Every connection may be in the middle of an upload, every mailbox full, and some tasks
-        // queued for them or on their way to free a reservation.
-        tasks(sh.connections_max + size_t{s.shards()} * shard::kAnswersMax + kTasksQueuedMax) {}
+        // queued for them or on their way to free a reservation; and a batch may follow those that
+        // the engine has to answer.
+        tasks(sh.connections_max + size_t{s.shards()} * shard::kAnswersMax + kTasksQueuedMax +
+              kAwaitedHigh + engine::kBatchMax) {}
 
   shard::Shard& shard;
   Shared& shared;

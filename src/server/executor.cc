@@ -41,7 +41,7 @@ void Executor::Handle(const Entry& entry) {
       Reply(entry, core_.batch.operation(entry.number));
       break;
     case Entry::Kind::kRequest:
-      desk_.AnswerExecuted(entry.task, entry.from, core_.batch.operation(entry.number));
+      Request(entry, core_.batch.operation(entry.number));
       break;
     case Entry::Kind::kText: {
       Connection& c = *entry.connection;
@@ -72,11 +72,21 @@ void Executor::Handle(const Entry& entry) {
   }
 }
 
+void Executor::Request(const Entry& entry, const Op& op) {
+  if (op.result == Result::kPending) [[unlikely]] {
+    desk_.Await(entry.task, entry.from, op);
+  } else {
+    desk_.AnswerExecuted(entry.task, entry.from, op);
+  }
+}
+
 void Executor::Reply(const Entry& entry, const Op& op) {
   Connection& c = *entry.connection;
   bool fits = true;
   if (op.result == Result::kHit) [[likely]] {
     if (!c.broken) fits = ReplyHit(c, entry, op);
+  } else if (op.result == Result::kPending) [[unlikely]] {
+    fits = desk_.Await(c, entry, op);
   } else if (op.miss != engine::Miss::kAbsent && op.verb == engine::Verb::kGet &&
              AskOwner(c, entry, op, &fits)) {
     // A dead item of another shard: its owner removes it and counts that, once.

@@ -20,6 +20,7 @@ class Executor {
 
  private:
   void Handle(const Entry& entry);
+  void Request(const Entry& entry, const engine::Op& op);
   void Reply(const Entry& entry, const engine::Op& op);
   // Returns false if the connection's memory was refused.
   [[nodiscard]] bool ReplyHit(Connection& c, const Entry& entry, const engine::Op& op);

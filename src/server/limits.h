@@ -68,6 +68,11 @@ inline constexpr uint32_t kPendingTasksHigh = 128;
 // copied, or missed, without one.
 inline constexpr uint32_t kTasksQueuedMax = 16 << 10;
 
+// Operations of a shard that its engine may have to answer before it reads no further commands: far
+// more than a device has under way at once, and what they take (a task each, and what the engine
+// keeps) stays within a few megabytes.
+inline constexpr uint32_t kAwaitedHigh = 8 << 10;
+
 // Pieces of one gathered send (the kernel's UIO_MAXIOV is 1,024), and of all sends of one turn.
 inline constexpr uint32_t kSendPiecesMax = 128;
 inline constexpr uint32_t kTurnPiecesMax = 8 << 10;

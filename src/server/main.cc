@@ -10,7 +10,9 @@
 #include <cstring>
 #include <string>
 
+#include "src/engine/loader.h"
 #include "src/ring/doctor.h"
+#include "src/server/engines.h"
 #include "src/server/options.h"
 #include "src/server/process.h"
 #include "src/server/server.h"
@@ -34,6 +36,10 @@ int main(int argc, char** argv) {
   std::fputs(parsed.error.c_str(), stderr);
   if (parsed.action == ParseAction::kExit) return parsed.exit_status;
   if (parsed.action == ParseAction::kDoctor) return ring::RunDoctor(stdout);
+  if (parsed.action == ParseAction::kListEngines) {
+    std::fputs(engine::DescribePlugins(BuiltInEngines()).c_str(), stdout);
+    return EXIT_SUCCESS;
+  }
   for (const std::string& notice : options.notices) {
     std::fprintf(stderr, "torc: %s\n", notice.c_str());
   }
@@ -54,11 +60,14 @@ int main(int argc, char** argv) {
   if (const int status = DropRights(options.user, &error); status != 0) return Fail(error, status);
   // Changing the user takes core dumps away again.
   if (options.core_dumps) (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  // After the rights were dropped, as its code runs now, and before the terminal is gone.
+  const engine::Plugin* const plugin = engine::FindPlugin(options.engine, BuiltInEngines(), &error);
+  if (plugin == nullptr) return Fail(error, EX_USAGE);
   if (options.daemon && !Daemonize(options.core_dumps, &error)) return Fail(error, EXIT_FAILURE);
   if (options.lock_memory && !LockMemory(&error)) std::fprintf(stderr, "torc: %s\n", error.c_str());
 
   BlockSignals();
-  const std::unique_ptr<Server> server = Server::Create(options, connections_max, &error);
+  const std::unique_ptr<Server> server = Server::Create(options, connections_max, *plugin, &error);
   if (server == nullptr) return Fail(error, EX_OSERR);
   if (!options.pid_file.empty()) WritePidFile(options.pid_file);
   server->Start();

@@ -31,7 +31,10 @@ constexpr uint64_t kGiB = 1024 * kMiB;
 constexpr uint16_t kDefaultPort = 11211;
 constexpr uint32_t kVerbosityMax = 3;
 
-constexpr int kDoctorOption = 256;  // Past every letter.
+// Options without a letter: past every letter.
+constexpr int kDoctorOption = 256;
+constexpr int kEngineOption = 257;
+constexpr int kEngineConfigOption = 258;
 
 constexpr char kShortOptions[] =
     ":p:l:s:a:b:t:m:MI:c:R:kLu:dP:rvhViFCU:B:f:n:o:XW"
@@ -61,6 +64,8 @@ constexpr option kLongOptions[] = {
     {"version", no_argument, nullptr, 'V'},
     {"license", no_argument, nullptr, 'i'},
     {"doctor", no_argument, nullptr, kDoctorOption},
+    {"engine", required_argument, nullptr, kEngineOption},
+    {"engine-config", required_argument, nullptr, kEngineConfigOption},
     {"disable-flush-all", no_argument, nullptr, 'F'},
     {"disable-cas", no_argument, nullptr, 'C'},
     {"udp-port", required_argument, nullptr, 'U'},
@@ -164,6 +169,9 @@ What to use
   -R, --max-reqs-per-event=N  requests of one connection before another's turn (default: 20)
   -k, --lock-memory         keep all memory from being swapped out
   -L, --enable-largepages   ask for large memory pages
+      --engine=NAME|PATH    what keeps the items: one that is built in, or a shared object
+                            (default: slab); --engine=help lists them
+      --engine-config=TEXT  how it should do so; each engine has its own words for it
 
 How to run
   -d, --daemon              run in the background
@@ -228,7 +236,10 @@ std::string_view NextPart(std::string_view* list) {
 // "-t" or "--doctor", as a message names it.
 std::string OptionName(int letter) {
   if (letter < kDoctorOption) return std::string("-") + static_cast<char>(letter);
-  return "--doctor";
+  for (const option& known : kLongOptions) {
+    if (known.val == letter) return std::string("--") + known.name;
+  }
+  return "";
 }
 
 class CommandLine {
@@ -540,6 +551,17 @@ bool CommandLine::Take(int letter, std::string_view argument) {
     case kDoctorOption:
       result_.action = ParseAction::kDoctor;
       return false;
+    case kEngineOption:
+      if (argument == "help") {
+        result_.action = ParseAction::kListEngines;
+        return false;
+      }
+      if (argument.empty()) return Refuse(kExitUsage, "--engine: the name of the engine is empty");
+      options_.engine = argument;
+      return true;
+    case kEngineConfigOption:
+      options_.engine_config = argument;
+      return true;
     default:
       break;
   }

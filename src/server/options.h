@@ -43,6 +43,8 @@ struct Options {
   uint32_t requests_per_turn = 20;  // -R: at least 1
   bool lock_memory = false;         // -k
   bool large_pages = false;         // -L
+  std::string engine = "slab";      // --engine: a name, or the path of a shared object
+  std::string engine_config;        // --engine-config: for the engine to read
   // -- How to run
   std::string user;               // -u: drop root's rights for this user's. Empty: not given.
   bool daemon = false;            // -d
@@ -59,9 +61,10 @@ struct Options {
 };
 
 enum class ParseAction {
-  kServe,   // Run with the options.
-  kDoctor,  // --doctor: report on this machine and exit.
-  kExit,    // Print `output` and `error`, exit with `exit_status`.
+  kServe,        // Run with the options.
+  kDoctor,       // --doctor: report on this machine and exit.
+  kListEngines,  // --engine=help: print the engines there are and exit.
+  kExit,         // Print `output` and `error`, exit with `exit_status`.
 };
 
 struct ParseResult {

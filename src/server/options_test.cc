@@ -250,6 +250,7 @@ TEST_CASE("help, version, licence and doctor end the reading") {
   CHECK(Parse({"--help"}).result.output == UsageText());
   CHECK(Parse({"-i"}).result.output.find("BSD") != std::string::npos);
   CHECK(Parse({"--doctor"}).result.action == ParseAction::kDoctor);
+  CHECK(Parse({"--engine=help"}).result.action == ParseAction::kListEngines);
 }
 
 TEST_CASE("the help text lists every option, one a line") {

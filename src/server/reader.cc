@@ -400,6 +400,7 @@ Reader::Step Reader::ReserveUpload(Connection& c) {
   // A refusal removes the present item, so what this connection asked for before comes first.
   if (task->owner == core_.self()) {
     if (c.batch == core_.batch.serial()) return Step::kBatch;
+    if (c.pending_shards[core_.self()]) return Step::kBlocked;
     engine::Reservation reservation;
     task->reserved = engine_.Reserve(core_.self(), task->op, &reservation);
     if (task->reserved == Engine::ReserveResult::kLater) {

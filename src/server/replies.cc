@@ -98,6 +98,7 @@ std::string_view ReplyText(const engine::Op& op, char* digits) {
   switch (op.result) {
     case Result::kNone:
     case Result::kHit:
+    case Result::kPending:
       break;
     case Result::kMiss:
       return {};

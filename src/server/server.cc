@@ -8,11 +8,11 @@
 #include <thread>
 #include <vector>
 
+#include "src/engine/loader.h"
 #include "src/ring/probe.h"
 #include "src/ring/uring_ring.h"
 #include "src/server/listener.h"
 #include "src/server/worker.h"
-#include "src/slab/slab_engine.h"
 
 namespace torc::server {
 namespace {
@@ -40,7 +40,7 @@ class ShardedServer final : public Server {
 
   ~ShardedServer() override { Stop(); }
 
-  bool Open(uint32_t connections_max, std::string* error) {
+  bool Open(uint32_t connections_max, const engine::Plugin& plugin, std::string* error) {
     const ring::Probe probe = ring::RunProbe();
     *error = ring::Refusal(probe);
     if (!error->empty()) return false;
@@ -59,7 +59,8 @@ class ShardedServer final : public Server {
     engine_options.preallocate = options_.large_pages;
     engine_options.huge_pages = options_.large_pages;
     engine_options.quiescence = &epochs_;
-    engine_ = slab::SlabEngine::Create(engine_options, error);
+    engine_options.config = options_.engine_config;
+    engine_ = engine::CreateEngine(plugin, engine_options, error);
     if (engine_ == nullptr) return false;
 
     ring::UringOptions ring_options;
@@ -145,9 +146,9 @@ class ShardedServer final : public Server {
 }  // namespace
 
 std::unique_ptr<Server> Server::Create(const Options& options, uint32_t connections_max,
-                                       std::string* error) {
+                                       const engine::Plugin& plugin, std::string* error) {
   auto server = std::make_unique<ShardedServer>(options);
-  if (!server->Open(connections_max, error)) return nullptr;
+  if (!server->Open(connections_max, plugin, error)) return nullptr;
   return server;
 }
 

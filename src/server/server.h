@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "src/engine/plugin.h"
 #include "src/server/options.h"
 
 namespace torc::server {
@@ -22,7 +23,7 @@ class Server {
   // Opens and allocates everything. Null: `error` says what failed and what to do about it.
   // `options` must outlive the server.
   static std::unique_ptr<Server> Create(const Options& options, uint32_t connections_max,
-                                        std::string* error);
+                                        const engine::Plugin& plugin, std::string* error);
   virtual ~Server() = default;
 
   // Starts the threads.

@@ -263,6 +263,7 @@ void SettingsStatistics(Core& core, StatWriter& out) {
   out.Put("idle_timeout", uint64_t{0});
   out.Put("client_flags_size", uint64_t{4});
   out.Put("engine", core.engine().name());
+  out.Put("engine_config", options.engine_config.empty() ? "NULL" : options.engine_config);
   out.End();
 }
 

@@ -1,6 +1,6 @@
-// A task: an operation that is not over within its turn, because another shard executes it or
-// because its value has not arrived. It travels to the owner of the key as a message's payload and
-// comes back as the answer.
+// A task: an operation that is not over within its turn, because another shard executes it, because
+// the engine answers it later, or because its value has not arrived. It travels to the owner of the
+// key as a message's payload and comes back as the answer.
 //
 //   kinds of message                 payload     answer
 //     kExecute    op                 Task        op with its result; for a hit, `reply` or a pin
@@ -59,6 +59,7 @@ struct Task {
       nullptr;  // made by the sender, filled by the owner with a hit's value, up to its size
   uint32_t received = 0;  // an upload's bytes so far, the closing \r\n included
   ShardId owner = 0;
+  ShardId asker = 0;  // while the engine has it: the shard that it is to be told to
   ReplyStyle style = ReplyStyle::kSilent;
   engine::Engine::ReserveResult reserved = engine::Engine::ReserveResult::kLater;
   bool ends_command = false;      // END follows

@@ -1,5 +1,8 @@
 #include "src/server/task_desk.h"
 
+#include <array>
+#include <span>
+
 #include "src/server/replies.h"
 
 namespace torc::server {
@@ -22,6 +25,15 @@ TaskDesk::TaskDesk(Core& core) : core_(core), queues_(core.shard.shards()) {
 }
 
 Task* TaskDesk::New(Connection& c, const Op& op, ReplyStyle style, bool ends_command) {
+  Task* const task = NewWithoutBlock(c, op, style, ends_command);
+  // Null is fine: the owner pins the value then.
+  if (task != nullptr && (op.verb == Verb::kGet || op.verb == Verb::kGetAndTouch)) {
+    task->reply = core_.buffers.NewBlock();
+  }
+  return task;
+}
+
+Task* TaskDesk::NewWithoutBlock(Connection& c, const Op& op, ReplyStyle style, bool ends_command) {
   Task* const task = core_.tasks.New();
   if (task == nullptr) [[unlikely]] {
     core_.Fail(Cause::kTaskNoMemory);
@@ -32,10 +44,6 @@ Task* TaskDesk::New(Connection& c, const Op& op, ReplyStyle style, bool ends_com
   task->style = style;
   task->ends_command = ends_command;
   task->owner = engine::OwnerOf(op.hash, core_.shard.shards());
-  // Null is fine: the owner pins the value then.
-  if (op.verb == Verb::kGet || op.verb == Verb::kGetAndTouch) {
-    task->reply = core_.buffers.NewBlock();
-  }
   return task;
 }
 
@@ -135,6 +143,11 @@ bool TaskDesk::Reserve(const shard::Message& message, ShardId from) {
 }
 
 void TaskDesk::AnswerExecuted(Task* task, ShardId from, const Op& result) {
+  TakeResult(task, result);
+  core_.shard.Answer(from, MakeMessage(MessageKind::kExecute, task));
+}
+
+void TaskDesk::TakeResult(Task* task, const Op& result) {
   const char* const key = task->op.key;
   task->op = result;
   task->op.key = key;
@@ -156,7 +169,53 @@ void TaskDesk::AnswerExecuted(Task* task, ShardId from, const Op& result) {
       }
     }
   }
-  core_.shard.Answer(from, MakeMessage(MessageKind::kExecute, task));
+}
+
+bool TaskDesk::Await(Connection& c, const Entry& entry, const Op& op) {
+  auto* const pending = static_cast<engine::Pending*>(op.item);
+  pending->waiter = nullptr;
+  ++awaiting_;
+  if (c.broken) return true;
+  // No block yet: it would lie idle until the engine answers.
+  Task* const task = NewWithoutBlock(c, op, entry.style, entry.ends_command);
+  if (task == nullptr) return false;
+  CHECK_EQ(task->owner, core_.self());
+  task->gap = c.out.AppendPending(core_.buffers, task);
+  if (task->gap == nullptr) {
+    Delete(task);
+    return false;
+  }
+  task->asker = core_.self();
+  pending->waiter = task;
+  ++c.pending;
+  c.pending_shards.set(core_.self());
+  return true;
+}
+
+void TaskDesk::Await(Task* task, ShardId from, const Op& op) {
+  task->asker = from;
+  static_cast<engine::Pending*>(op.item)->waiter = task;
+  ++awaiting_;
+}
+
+void TaskDesk::Collect() {
+  if (awaiting_ == 0) [[likely]]
+    return;
+  std::array<engine::Pending*, engine::kBatchMax> answered;
+  const size_t count = core_.engine().Collect(core_.self(), answered);
+  CHECK_LE(count, awaiting_);
+  awaiting_ -= static_cast<uint32_t>(count);
+  for (engine::Pending* const pending : std::span(answered).first(count)) {
+    Task* const task = static_cast<Task*>(pending->waiter);
+    if (task == nullptr) continue;
+    if (task->asker != core_.self()) {
+      AnswerExecuted(task, task->asker, pending->op);
+      continue;
+    }
+    if (pending->op.result == Result::kHit) task->reply = core_.buffers.NewBlock();
+    TakeResult(task, pending->op);
+    Resolve(task);
+  }
 }
 
 void TaskDesk::OnAnswer(const shard::Message& message) {

@@ -1,13 +1,18 @@
-// The task desk: operations that other shards execute for this one's connections, and those it
-// executes for theirs.
+// The task desk: operations that other shards execute for this one's connections, those it executes
+// for theirs, and those that its engine answers in a later turn.
 //
 //   this shard's connection                          the owner of the key
 //     Send(task) ------- kExecute ---------------->    OnRequest: joins the owner's batch
 //     Resolve: fills the gap   <----- answer -------   Answer: result, small value copied into
 //     task.reply, large one pinned
 //
+//   executor                             engine
+//     Await(connection's) -- kPending ->   has it for some turns
+//     Await(task of another shard) ---->
+//                   Collect <-----------   Pending: resolved as above, or answered to the asker
+//
 // Owner: the worker. Affinity: shard. Lifetime: as the worker. Invariant: connection.pending counts
-// its tasks under way.
+// its tasks under way; awaiting() those that the engine has.
 #ifndef TORC_SRC_SERVER_TASK_DESK_H_
 #define TORC_SRC_SERVER_TASK_DESK_H_
 
@@ -54,6 +59,18 @@ class TaskDesk final : public PinHolder {
   // Called by the executor for a request's result: hands the task back.
   void AnswerExecuted(Task* task, ShardId from, const engine::Op& result);
 
+  // For an operation that Execute left pending: an entry of `c`, whose reply gets a gap. False: the
+  // connection's memory was refused, and nobody waits for the answer.
+  [[nodiscard]] bool Await(Connection& c, const Entry& entry, const engine::Op& op);
+  // Likewise for another shard's request.
+  void Await(Task* task, ShardId from, const engine::Op& op);
+  // Takes what the engine has answered since.
+  void Collect();
+  // Operations that the engine still has to answer; and whether it has so many that no commands
+  // should be read.
+  uint32_t awaiting() const { return awaiting_; }
+  bool crowded() const { return awaiting_ >= kAwaitedHigh; }
+
   // Goes on with what had to wait: reservations for memory, messages for room. Returns whether
   // something still waits.
   bool Retry();
@@ -64,6 +81,10 @@ class TaskDesk final : public PinHolder {
   void ReleasePin(ShardId owner, const void* item) override;
 
  private:
+  [[nodiscard]] Task* NewWithoutBlock(Connection& c, const engine::Op& op, ReplyStyle style,
+                                      bool ends_command);
+  // Notes the result of an operation, executed here, in its task.
+  void TakeResult(Task* task, const engine::Op& result);
   void Resolve(Task* task);
   [[nodiscard]] bool FillHit(Connection& c, Task& task);
   // False: memory must come free first.
@@ -89,6 +110,7 @@ class TaskDesk final : public PinHolder {
   Core& core_;
   std::vector<Queue> queues_;  // by owner
   uint32_t queued_ = 0;
+  uint32_t awaiting_ = 0;
   const bool reads_are_shared_ = core_.engine().reads_are_shared();
   // Messages without an answer that found no room (unpin, abandon), and requests to reserve that
   // wait for memory. Bounded by the pins, uploads and tasks there can be; grows outside the common

@@ -18,7 +18,8 @@ using State = ConnectionState;
 namespace {
 
 // How long to sleep while something waits for another shard or for memory whose readers are other
-// shards: they need a turn, and most send a wake-up when they have had it.
+// shards: they need a turn, and most send a wake-up when they have had it. Or for the engine, which
+// sends none: a device that answers it takes about as long.
 constexpr int64_t kRetryNs = 50'000;
 
 }  // namespace
@@ -264,6 +265,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
   core_.ready.Splice(later_);
   reader_.BeginTurn();
   const bool waiting = desk_.Retry();
+  desk_.Collect();
   // What is left over from the last turn, and the requests of other shards; their connections' next
   // commands join the same batch.
   stalled_ = !executor_.Run() || !ReadReady();
@@ -292,7 +294,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
   // Memory comes free as soon as the other shards have had a turn: at once, if there are none. Else
   // not by spinning: they may need this core for it.
   if (stalled_) return core_.shard.shards() == 1 ? 0 : kRetryNs;
-  if (waiting || !later_.empty() || !starved_.empty()) return kRetryNs;
+  if (waiting || desk_.awaiting() != 0 || !later_.empty() || !starved_.empty()) return kRetryNs;
   if (stopping_) return kAcceptPauseNs;
   for (const Acceptor& acceptor : acceptors_) {
     if (!acceptor.armed) return kAcceptPauseNs;
@@ -303,7 +305,12 @@ int64_t Worker::OnTurn(int64_t now_ns) {
 bool Worker::ReadReady() {
   ReadyList reading;
   reading.Splice(core_.ready);
-  while (Connection* const c = reading.PopFront()) {
+  while (!reading.empty()) {
+    if (desk_.crowded()) [[unlikely]] {
+      later_.Splice(reading);
+      break;
+    }
+    Connection* const c = reading.PopFront();
     const Reader::Step stop = reader_.Read(*c);
     if (stop == Reader::Step::kBatch) {
       // On with it at once, in a fresh batch, unless memory must come free first.

@@ -19,14 +19,6 @@ using engine::Result;
 using engine::Shortage;
 using engine::Verb;
 
-// What memcached counts of an item against -I besides key and value: its header (48), the CAS
-// unique (8), the key's end (1) and the value's line end (2). Seen to hold to the byte on 1.6.45
-// with -I 1m, 2m and 64m; client flags count 4 more.
-constexpr uint64_t kPeerOverheadBytes = 59;
-constexpr uint64_t kPeerFlagsBytes = 4;
-// memcached does not count in items that it stores in pieces: those above its slab_chunk_max.
-constexpr uint64_t kPeerChunkMaxBytes = uint64_t{512} << 10;
-
 // Operations whose cache misses overlap. At most 4 lines each: fits the first-level cache with room
 // to spare.
 constexpr size_t kPrefetchGroup = 32;
@@ -45,6 +37,18 @@ constexpr size_t kHugePageBytes = size_t{2} << 20;
 size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
+
+const engine::Plugin kPlugin = {
+    .name = "slab",
+    .description = "all items in memory, in size classes (default)",
+    .create = [](const engine::EngineOptions& options, std::string* error) -> engine::Engine* {
+      if (!options.config.empty()) {
+        *error = "it takes no --engine-config";
+        return nullptr;
+      }
+      return SlabEngine::Create(options, error).release();
+    },
+};
 
 std::unique_ptr<SlabEngine> SlabEngine::Create(const engine::EngineOptions& options,
                                                std::string* error) {
@@ -115,10 +119,9 @@ const Partition& SlabEngine::PartitionOf(const void* item) const {
 }
 
 uint64_t SlabEngine::ValueSizeMax(size_t key_size, uint32_t client_flags) const {
-  const uint64_t overhead =
-      kPeerOverheadBytes + key_size + (client_flags != 0 ? kPeerFlagsBytes : 0);
-  const uint64_t limit = options_.item_size_max_bytes;
-  return limit > overhead ? std::min<uint64_t>(limit - overhead, Item::kValueSizeMax) : 0;
+  return std::min<uint64_t>(
+      engine::ValueSizeMaxOf(options_.item_size_max_bytes, key_size, client_flags),
+      Item::kValueSizeMax);
 }
 
 void SlabEngine::BeginTurn(ShardId self, RelativeSeconds now) {
@@ -425,8 +428,7 @@ bool SlabEngine::Count(Partition& p, Op& op) {
   const Item& old = *found.item;
   uint64_t number;
   DecimalReader reader;
-  const bool countable =
-      old.value_size() + old.key_size() + kPeerOverheadBytes <= kPeerChunkMaxBytes;
+  const bool countable = engine::IsCountable(old.key_size(), old.value_size());
   for (size_t offset = 0; countable && offset < old.value_size();) {
     const std::span<const char> piece = p.values().Piece(&old, offset);
     for (const char byte : piece) reader.Feed(byte);

@@ -27,11 +27,15 @@
 
 #include "src/base/types.h"
 #include "src/engine/engine.h"
+#include "src/engine/plugin.h"
 #include "src/slab/partition.h"
 #include "src/slab/size_classes.h"
 #include "src/slab/zeroed_array.h"
 
 namespace torc::slab {
+
+// How --engine=slab makes one.
+extern const engine::Plugin kPlugin;
 
 class SlabEngine final : public engine::Engine {
  public:

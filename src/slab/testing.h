@@ -110,7 +110,24 @@ class TestShard {
       End();
       Begin();
     }
+    if (op.result == engine::Result::kPending) op = Await(static_cast<engine::Pending*>(op.item));
     return op;
+  }
+  // Ends the turn and begins others until the operation is answered.
+  engine::Op Await(engine::Pending* awaited) {
+    awaited->waiter = this;
+    for (int turns = 0; turns < 10'000; ++turns) {
+      End();
+      Begin();
+      std::array<engine::Pending*, 8> answered;
+      const size_t count = engine_.Collect(self_, answered);
+      Require(count <= 1, "nothing else was pending");
+      if (count == 0) continue;
+      Require(answered[0] == awaited && awaited->waiter == this, "it is the one that was pending");
+      return awaited->op;
+    }
+    Require(false, "what is pending is answered in the end");
+    return {};
   }
   // In a turn of its own.
   engine::Op Do(engine::Op op) {

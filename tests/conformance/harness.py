@@ -28,13 +28,15 @@ class Target:
     options: tuple[str, ...]
     quick: bool
     timeout: float
+    engine: str = "slab"
     tools: Path = Path("/")  # a root with Debian's memcached package, for memcached-tool
     version: tuple[int, ...] = ()
     name: str = ""
 
     def __post_init__(self) -> None:
         self.version = self.program.version()
-        self.name = " ".join([self.kind, ".".join(map(str, self.version)), *self.options])
+        engine = [] if self.engine == "slab" else [f"--engine={Path(self.engine).name}"]
+        self.name = " ".join([self.kind, ".".join(map(str, self.version)), *self.options, *engine])
 
     @property
     def is_old(self) -> bool:
@@ -54,6 +56,7 @@ class Case:
     waits: bool = False  # it sleeps, so it gets a server of its own
     old: str = ""  # why memcached before 1.6.45 answers otherwise
     only: str = ""  # torc or memcached
+    slab: str = ""  # why it holds for torc's slab engine alone
 
     @property
     def shares_server(self) -> bool:
@@ -116,6 +119,8 @@ def describe(error: BaseException) -> str:
 
 def run_case(target: Target, case: Case, shared: Server | None, tally: Tally) -> None:
     try:
+        if case.slab and target.engine != "slab":
+            raise Skip(case.slab)
         if not case.needs_server:
             case.run(Context(target, None))
         elif case.shares_server:

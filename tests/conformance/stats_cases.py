@@ -167,7 +167,8 @@ def verbosity(context: Context) -> None:
         assert client.stats("settings")["verbosity"] == "1"
 
 
-@case("stats: items and slabs tell of every class in use", server=())
+@case("stats: items and slabs tell of every class in use", server=(),
+      slab="other engines have no classes")
 def items_and_slabs(context: Context) -> None:
     with context.connect() as client:
         store_four_values(client)

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/assert.h"
+#include "src/map/map_engine.h"
 #include "src/server/worker.h"
 #include "src/shard/epochs.h"
 #include "src/shard/mailbox.h"
@@ -138,8 +139,20 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options), random_(opt
   engine_options.item_size_max_bytes = options.item_bytes_max;
   engine_options.evict = options.evict;
   engine_options.quiescence = &shared_->epochs;
-  engine_ = std::make_unique<WatchedEngine>(std::make_unique<slab::SlabEngine>(engine_options),
-                                            random_.Fork());
+  std::unique_ptr<engine::Engine> engine;
+  if (options.engine == EngineKind::kMap) {
+    engine = std::make_unique<map::MapEngine>(engine_options);
+  } else {
+    engine = std::make_unique<slab::SlabEngine>(engine_options);
+  }
+  const uint64_t engine_seed = random_.Fork();
+  if (options.delaying) {
+    auto delaying =
+        std::make_unique<DelayingEngine>(std::move(engine), options.shards, random_.Fork());
+    delaying_engine_ = delaying.get();
+    engine = std::move(delaying);
+  }
+  engine_ = std::make_unique<WatchedEngine>(std::move(engine), engine_seed);
 
   for (ShardId id = 0; id < options.shards; ++id) {
     shared_->wake_targets.push_back(world_->ring(id).wake_target());

@@ -1,10 +1,10 @@
-// A whole server in one thread: the shards, their workers and the slab engine, as server.cc puts
-// them together, on simulated rings and a clock that moves when it is told to.
+// A whole server in one thread: the shards, their workers and an engine, as server.cc puts them
+// together, on simulated rings and a clock that moves when it is told to.
 //
 //   test
 //    | Connect, Write, Read     SimWorld (src/ring/sim_ring.h)
 //    | Step ------------------> picks a shard, runs one turn of it
-//                               shard -- Worker -- WatchedEngine -- SlabEngine
+//                               shard -- Worker -- WatchedEngine [-- DelayingEngine] -- engine
 //
 // Sleep is simulated too: a shard that would wait in the kernel announces it to the epochs and runs
 // again only when its ring has a completion (a wake-up is one) or its time has come. A wake-up that
@@ -26,9 +26,12 @@
 #include "src/server/counters.h"
 #include "src/server/limits.h"
 #include "src/server/options.h"
+#include "tests/simulation/delaying_engine.h"
 #include "tests/simulation/watched_engine.h"
 
 namespace torc::simulation {
+
+enum class EngineKind : uint8_t { kSlab, kMap };
 
 struct ClusterOptions {
   uint64_t seed = 1;
@@ -37,6 +40,8 @@ struct ClusterOptions {
   uint32_t item_bytes_max = 1 << 20;
   bool evict = true;
   uint32_t verbosity = 0;
+  EngineKind engine = EngineKind::kSlab;
+  bool delaying = false;  // a DelayingEngine around it
   uint32_t requests_per_turn = 20;
   uint32_t connections_max = 32 << 10;
   // A kernel on its best day, but for buffers: as many as the worker expects, of its size.
@@ -84,6 +89,8 @@ class Cluster {
   ManualClock& clock() { return clock_; }
   const Epoch& start() const { return *start_; }
   WatchedEngine& engine() { return *engine_; }
+  // Requires the option `delaying`.
+  DelayingEngine& delaying_engine() { return *delaying_engine_; }
   engine::EngineTotals Totals() const { return engine_->Totals(); }
   // Steps so far: the time of happenings.
   uint64_t tick() const { return tick_; }
@@ -120,6 +127,7 @@ class Cluster {
   std::unique_ptr<Epoch> start_;
   std::unique_ptr<ring::SimWorld> world_;
   std::unique_ptr<WatchedEngine> engine_;
+  DelayingEngine* delaying_engine_ = nullptr;
   struct Shards;  // what all shards share
   std::unique_ptr<Shards> shared_;
   std::vector<std::unique_ptr<Seat>> seats_;

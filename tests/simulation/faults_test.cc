@@ -986,5 +986,114 @@ TEST_CASE(
   CheckEnds(cluster);
 }
 
+ClusterOptions DelayingOptions(uint32_t shards) {
+  ClusterOptions options;
+  options.shards = shards;
+  options.delaying = true;
+  options.ring.window_bytes = 1 << 20;
+  return options;
+}
+
+TEST_CASE("answers that come later keep their place among those that do not") {
+  for (const ShardId owner : {0u, 1u}) {
+    CAPTURE(owner);
+    Cluster cluster(DelayingOptions(2));
+    Talker talker(cluster, cluster.ConnectTo(0));
+    const std::string key = KeyOf(cluster, owner);
+    const std::string large = Pattern(100'000);
+    CHECK(talker.Asks(Set(key, "one"), "STORED\r\n"));
+    DelayingEngine& engine = cluster.delaying_engine();
+    engine.delays = {.chance = 1000, .turns_max = 0, .hold = true};
+    const std::string get = "get " + key + "\r\n";
+    CHECK(talker.Say(get + Set(key, "two") + "mn\r\n" + "incr " + key + " 1\r\n" + get + "delete " +
+                     key + " noreply\r\n" + get + "mn\r\n"));
+    Talker other(cluster, cluster.ConnectTo(0));
+    CHECK(other.Asks("mn\r\n", "MN\r\n"));
+    CHECK(Until(cluster, [&] { return engine.waiting() == 6; }));
+    CHECK(talker.wire().Read() == "");  // nothing overtakes the first get
+    engine.delays.hold = false;
+    CHECK(talker.Hears(ValueReply(key, "one") + "END\r\nSTORED\r\nMN\r\n" +
+                       "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n" +
+                       ValueReply(key, "two") + "END\r\nEND\r\nMN\r\n"));
+    // Values that arrive in parts, and are sent from where they lie.
+    CHECK(talker.Asks(Set(key, large) + get, "STORED\r\n" + ValueReply(key, large) + "END\r\n"));
+    CheckEnds(cluster);
+  }
+}
+
+// The front end takes no more commands than it has room for the answers of.
+TEST_CASE("a shard whose engine has much to answer reads no further, and loses nothing") {
+  Cluster cluster(DelayingOptions(1));
+  constexpr size_t kTalkers = 150;
+  std::vector<Talker> talkers;
+  for (size_t i = 0; i < kTalkers; ++i) talkers.emplace_back(cluster);
+  CHECK(talkers[0].Asks(Set("k", "v"), "STORED\r\n"));
+  DelayingEngine& engine = cluster.delaying_engine();
+  engine.delays = {.chance = 1000, .turns_max = 3, .hold = true};
+  const std::string question = Repeat("get k\r\n", 200);
+  for (Talker& talker : talkers) CHECK(talker.SaySome(question) == question.size());
+  cluster.Steps(5'000);
+  CHECK(engine.waiting() >= server::kAwaitedHigh);
+  CHECK(engine.waiting() <= server::kAwaitedHigh + engine::kBatchMax);
+  engine.delays.hold = false;
+  const std::string answer = Repeat(ValueReply("k", "v") + "END\r\n", 200);
+  for (Talker& talker : talkers) CHECK(talker.Hears(answer));
+  CHECK(cluster.Sum(&server::Counters::memory_refused) == 0);
+  CheckEnds(cluster);
+}
+
+TEST_CASE("clients that go away while the engine has their operations leave nothing behind") {
+  Cluster cluster(DelayingOptions(2));
+  DelayingEngine& engine = cluster.delaying_engine();
+  std::vector<Talker> talkers;
+  for (ShardId shard = 0; shard < 2; ++shard) {
+    for (int i = 0; i < 5; ++i) talkers.emplace_back(cluster, cluster.ConnectTo(shard));
+  }
+  const std::string large = Pattern(100'000);
+  CHECK(talkers[0].Asks(Set(KeyOf(cluster, 0), large) + Set(KeyOf(cluster, 1), large),
+                        "STORED\r\nSTORED\r\n"));
+  engine.delays = {.chance = 1000, .turns_max = 0, .hold = true};
+  for (Talker& talker : talkers) {
+    for (const ShardId owner : {0u, 1u}) {
+      const std::string key = KeyOf(cluster, owner);
+      CHECK(talker.Say("gat 100 " + key + "\r\n" + Set(KeyOf(cluster, owner, 1), "x")));
+    }
+  }
+  CHECK(Until(cluster, [&] { return engine.waiting() == talkers.size() * 4; }));
+  const uint32_t open = cluster.connections();
+  for (size_t i = 0; i < talkers.size(); ++i) {
+    i % 2 == 0 ? talkers[i].wire().Reset() : talkers[i].wire().CloseWrite();
+  }
+  cluster.Steps(2'000);
+  CHECK(cluster.connections() == open);  // none is freed that an answer names
+  engine.delays.hold = false;
+  CHECK(Until(cluster, [&] {
+    for (Talker& talker : talkers) talker.wire().Read();
+    return cluster.connections() == open - talkers.size();
+  }));
+  CHECK(engine.waiting() == 0);
+  CheckEnds(cluster);
+}
+
+TEST_CASE("told to stop, the server waits for what the engine has") {
+  Cluster cluster(DelayingOptions(2));
+  DelayingEngine& engine = cluster.delaying_engine();
+  Talker talker(cluster, cluster.ConnectTo(0));
+  const std::string near = KeyOf(cluster, 0);
+  const std::string far = KeyOf(cluster, 1);
+  engine.delays = {.chance = 1000, .turns_max = 0, .hold = true};
+  CHECK(talker.Say(Set(near, "a") + Set(far, "b") + "get " + near + " " + far + "\r\n"));
+  CHECK(Until(cluster, [&] { return engine.waiting() == 4; }));
+  cluster.RequestStop();
+  cluster.Steps(1'000);
+  CHECK(!cluster.Ended());
+  engine.delays.hold = false;
+  CHECK(talker.Hears("STORED\r\nSTORED\r\n" + ValueReply(near, "a") + ValueReply(far, "b") +
+                     "END\r\n"));
+  CHECK(talker.Closed());
+  CHECK(Until(cluster, [&] { return cluster.Ended() && cluster.world().Settled(); }));
+  cluster.CheckEnded();
+}
+
 }  // namespace
 }  // namespace torc::simulation

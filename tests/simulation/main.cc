@@ -3,6 +3,7 @@
 //   simulation --runs 10000 --quiet      seeds 1 to 10000; a line for those that fail
 //   simulation --seed 4711               that one
 //   simulation --seed 4711 --trace       with a line for each completion and command
+//   simulation --engine map --delaying   against another engine, and one that answers turns later
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
   uint64_t runs = 1;
   bool trace = false;
   bool quiet = false;
+  torc::simulation::RunOptions options;
   for (int i = 1; i < argc; ++i) {
     const bool has_value = i + 1 < argc;
     if (std::strcmp(argv[i], "--seed") == 0 && has_value) {
@@ -25,8 +27,17 @@ int main(int argc, char** argv) {
       trace = true;
     } else if (std::strcmp(argv[i], "--quiet") == 0) {
       quiet = true;
+    } else if (std::strcmp(argv[i], "--delaying") == 0) {
+      options.delaying = true;
+    } else if (std::strcmp(argv[i], "--engine") == 0 && has_value &&
+               std::strcmp(argv[i + 1], "map") == 0) {
+      options.engine = torc::simulation::EngineKind::kMap;
+      ++i;
     } else {
-      std::fprintf(stderr, "usage: %s [--seed N] [--runs M] [--trace] [--quiet]\n", argv[0]);
+      std::fprintf(stderr,
+                   "usage: %s [--seed N] [--runs M] [--trace] [--quiet] [--engine map] "
+                   "[--delaying]\n",
+                   argv[0]);
       return 64;
     }
   }
@@ -36,7 +47,7 @@ int main(int argc, char** argv) {
     std::printf("seed %llu: ", static_cast<unsigned long long>(seed));
     std::fflush(stdout);
     const torc::simulation::RunResult result =
-        torc::simulation::Run(seed, trace ? stdout : nullptr);
+        torc::simulation::Run(seed, options, trace ? stdout : nullptr);
     if (!result.mismatch.empty()) {
       ++failed;
       std::printf("FAILED: %s\n  %s\n", result.mismatch.c_str(), result.summary.c_str());

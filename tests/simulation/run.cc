@@ -51,6 +51,7 @@ ring::SimOptions RingOptions(Weather weather, Random* random) {
 struct Plan {
   ClusterOptions cluster;
   EngineMishaps mishaps;
+  EngineDelays delays;
   Commons commons;
   uint32_t clients = 1;
   uint32_t suspend_chance = 0;
@@ -58,7 +59,7 @@ struct Plan {
   bool tiny = false;
 };
 
-Plan MakePlan(uint64_t seed, Random* random) {
+Plan MakePlan(uint64_t seed, const RunOptions& options, Random* random) {
   Plan plan;
   const Weather weather = static_cast<Weather>(random->Below(4));
   plan.cluster.seed = seed;
@@ -81,6 +82,12 @@ Plan MakePlan(uint64_t seed, Random* random) {
     plan.mishaps.store_later_chance = static_cast<uint32_t>(random->Below(100));
     plan.mishaps.reserve_later_chance = static_cast<uint32_t>(random->Below(500));
   }
+  plan.cluster.engine = options.engine;
+  plan.cluster.delaying = options.delaying;
+  if (options.delaying) {
+    plan.delays.chance = static_cast<uint32_t>(random->Below(1001));
+    plan.delays.turns_max = static_cast<uint32_t>(random->Chance(200) ? 100 : random->Below(6));
+  }
   Commons& commons = plan.commons;
   commons.flushes = random->Chance(250);
   commons.leniency.lossy = plan.tiny || commons.flushes;
@@ -102,9 +109,13 @@ Plan MakePlan(uint64_t seed, Random* random) {
 
 class Runner {
  public:
-  Runner(uint64_t seed, std::FILE* trace)
-      : random_(seed), plan_(MakePlan(seed, &random_)), cluster_(plan_.cluster), trace_(trace) {
+  Runner(uint64_t seed, const RunOptions& options, std::FILE* trace)
+      : random_(seed),
+        plan_(MakePlan(seed, options, &random_)),
+        cluster_(plan_.cluster),
+        trace_(trace) {
     cluster_.engine().mishaps = plan_.mishaps;
+    if (options.delaying) cluster_.delaying_engine().delays = plan_.delays;
     plan_.commons.leniency.start_wall_second = cluster_.start().ToWall(0);
     if (trace != nullptr) {
       plan_.commons.trace = &lines_;
@@ -157,7 +168,7 @@ class Runner {
 
   uint64_t fingerprint() const { return cluster_.fingerprint(); }
 
-  std::string Summary() const {
+  std::string Summary() {
     const engine::EngineTotals totals = cluster_.Totals();
     char text[300];
     std::snprintf(text, sizeof(text),
@@ -168,7 +179,11 @@ class Runner {
                   Number(plan_.commons.misses), Number(totals.evictions),
                   Number(cluster_.Failures(Cause::kStoreDelayed)), Number(cluster_.mailbox_full()),
                   Number(cluster_.Failures(Cause::kReceiveNoBuffer)));
-    return text;
+    std::string summary = text;
+    if (plan_.cluster.delaying) {
+      summary += ", " + std::to_string(cluster_.delaying_engine().delayed()) + " answered later";
+    }
+    return summary;
   }
 
  private:
@@ -278,8 +293,8 @@ class Runner {
 
 }  // namespace
 
-RunResult Run(uint64_t seed, std::FILE* trace) {
-  Runner runner(seed, trace);
+RunResult Run(uint64_t seed, const RunOptions& options, std::FILE* trace) {
+  Runner runner(seed, options, trace);
   RunResult result;
   try {
     runner.Serve();

@@ -9,7 +9,15 @@
 #include <cstdio>
 #include <string>
 
+#include "tests/simulation/cluster.h"
+
 namespace torc::simulation {
+
+// What the clients run against.
+struct RunOptions {
+  EngineKind engine = EngineKind::kSlab;
+  bool delaying = false;  // the engine answers some operations turns later
+};
 
 struct RunResult {
   std::string mismatch;      // what went wrong; empty: nothing
@@ -20,7 +28,7 @@ struct RunResult {
 // Runs the clients of `seed` against a server until all have ended, and stops it. Mishaps that the
 // server must never see end the process: CHECK. With `trace`, every completion and command is
 // written there.
-RunResult Run(uint64_t seed, std::FILE* trace = nullptr);
+RunResult Run(uint64_t seed, const RunOptions& options = {}, std::FILE* trace = nullptr);
 
 }  // namespace torc::simulation
 

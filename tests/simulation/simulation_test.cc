@@ -29,6 +29,24 @@ TEST_CASE("random clients in random weather, each seed a run") {
   }
 }
 
+TEST_CASE("other engines, and answers that come later, each seed a run") {
+  for (const EngineKind engine : {EngineKind::kSlab, EngineKind::kMap}) {
+    for (const bool delaying : {false, true}) {
+      if (engine == EngineKind::kSlab && !delaying) continue;  // the case above
+      for (uint64_t seed = 1; seed <= kSeeds / 3; ++seed) {
+        const std::string replay = "simulation --seed " + std::to_string(seed) +
+                                   (engine == EngineKind::kMap ? " --engine map" : "") +
+                                   (delaying ? " --delaying" : "") + " --trace";
+        std::fprintf(stderr, "%s\n", replay.c_str());
+        const RunResult result = Run(seed, {.engine = engine, .delaying = delaying});
+        INFO("replay: ", replay);
+        INFO(result.summary);
+        CHECK(result.mismatch == "");
+      }
+    }
+  }
+}
+
 TEST_CASE("the same seed gives the same run") {
   for (const uint64_t seed : {3, 14, 15, 92, 65}) {
     const RunResult first = Run(seed);

@@ -78,6 +78,14 @@ class WatchedEngine final : public engine::Engine {
     return executed;
   }
 
+  size_t Collect(ShardId self, std::span<engine::Pending*> answered) override {
+    const size_t count = inner_->Collect(self, answered);
+    for (const engine::Pending* const pending : answered.first(count)) {
+      if (pending->op.result == engine::Result::kHit) views_.insert(pending->op.item);
+    }
+    return count;
+  }
+
   ReserveResult Reserve(ShardId self, const engine::Op& op, engine::Reservation* out) override {
     if (random_.Chance(mishaps.reserve_later_chance)) return ReserveResult::kLater;
     const ReserveResult result = inner_->Reserve(self, op, out);

@@ -1,0 +1,456 @@
+#include "src/map/map_engine.h"
+
+#include <algorithm>
+
+#include "src/base/assert.h"
+
+namespace torc::map {
+namespace {
+
+using engine::Miss;
+using engine::Op;
+using engine::Result;
+using engine::Shortage;
+using engine::Verb;
+
+// Dead items that nobody asks for go after this long: until then a get can tell why it misses.
+constexpr RelativeSeconds kGraceSeconds = 10;
+// Items that one slice of housekeeping removes.
+constexpr size_t kSliceItems = 16;
+
+Item* AsItem(const void* item) { return const_cast<Item*>(static_cast<const Item*>(item)); }
+
+}  // namespace
+
+const engine::Plugin kPlugin = {
+    .name = "map",
+    .description = "a plain map with exact LRU, to check others against; not made for speed",
+    .create = [](const engine::EngineOptions& options, std::string* error) -> engine::Engine* {
+      if (!options.config.empty()) {
+        *error = "it takes no --engine-config";
+        return nullptr;
+      }
+      return new MapEngine(options);
+    },
+};
+
+MapEngine::MapEngine(const engine::EngineOptions& options) : options_(options) {
+  for (ShardId shard = 0; shard < options.shards; ++shard) {
+    Partition& p = *partitions_.emplace_back(std::make_unique<Partition>());
+    p.limit_bytes =
+        std::max(options.memory_limit_bytes / options.shards, 2 * options.item_size_max_bytes);
+    // So that they differ over all partitions: each counts in steps of the number of shards.
+    p.cas = shard;
+  }
+}
+
+uint64_t MapEngine::ValueSizeMax(size_t key_size, uint32_t client_flags) const {
+  return engine::ValueSizeMaxOf(options_.item_size_max_bytes, key_size, client_flags);
+}
+
+// -------------------------------------------------------------------------------------- the turn
+
+void MapEngine::BeginTurn(ShardId self, RelativeSeconds now) {
+  Partition& p = own(self);
+  p.now = now;
+  if (p.flush_at != kNeverExpires && p.flush_at <= now) Flush(self, kNeverExpires);
+}
+
+void MapEngine::EndTurn(ShardId self) {
+  std::erase_if(own(self).unlinked, [](const auto& item) { return item->pins == 0; });
+}
+
+bool MapEngine::Background(ShardId self) {
+  Partition& p = own(self);
+  if (p.now < kClockStart + kGraceSeconds) return false;
+  const RelativeSeconds deadline = p.now - kGraceSeconds;
+  const bool flushed = p.flushed_at != kNeverExpires && p.flushed_at <= deadline;
+  const bool more = RemoveDead(p, deadline, flushed, kSliceItems) == kSliceItems;
+  std::erase_if(p.unlinked, [](const auto& item) { return item->pins == 0; });
+  return more;
+}
+
+void MapEngine::Flush(ShardId self, RelativeSeconds when) {
+  Partition& p = own(self);
+  if (when != kNeverExpires && when > p.now) {
+    p.flush_at = when;
+    return;
+  }
+  p.flush_at = kNeverExpires;
+  p.flush_cas = p.cas += options_.shards;
+  p.flushed_at = p.now;
+}
+
+size_t MapEngine::Execute(ShardId self, std::span<Op> ops) {
+  for (Op& op : ops) {
+    CHECK_EQ(engine::OwnerOf(op.hash, options_.shards), self);
+    ExecuteOne(own(self), op);
+  }
+  return ops.size();
+}
+
+void MapEngine::ExecuteOne(Partition& p, Op& op) {
+  switch (op.verb) {
+    case Verb::kGet:
+    case Verb::kGetAndTouch:
+    case Verb::kTouch:
+      return Get(p, op);
+    case Verb::kSet:
+    case Verb::kAdd:
+    case Verb::kReplace:
+    case Verb::kAppend:
+    case Verb::kPrepend:
+    case Verb::kCas:
+      return Store(p, op);
+    case Verb::kIncrement:
+    case Verb::kDecrement:
+      return Count(p, op);
+    case Verb::kDelete:
+      return Delete(p, op);
+  }
+}
+
+// --------------------------------------------------------------------------------- who is there
+
+Item* MapEngine::Find(Partition& p, Op* op) const {
+  op->miss = Miss::kAbsent;
+  const auto found = p.by_key.find(op->key_view());
+  if (found == p.by_key.end()) return nullptr;
+  Item* const item = found->second.get();
+  if (item->cas <= p.flush_cas) {
+    op->miss = Miss::kFlushed;
+  } else if (item->exptime != kNeverExpires && item->exptime <= p.now) {
+    op->miss = Miss::kExpired;
+  } else {
+    return item;
+  }
+  Unlink(p, item);
+  return nullptr;
+}
+
+void MapEngine::Use(Partition& p, Item& item) const {
+  item.last_access = p.now;
+  p.by_use.splice(p.by_use.begin(), p.by_use, item.use);
+}
+
+void MapEngine::Link(Partition& p, std::unique_ptr<Item> owned) {
+  Item& item = *owned;
+  item.cas = p.cas += options_.shards;
+  item.last_access = p.now;
+  p.by_use.push_front(&item);
+  item.use = p.by_use.begin();
+  SetExptime(p, item, item.exptime);
+  p.by_cas.emplace(item.cas, &item);
+  p.used_bytes += item.bytes();
+  CHECK(p.by_key.emplace(item.key, std::move(owned)).second);
+  p.items.Set(p.by_key.size());
+  p.item_bytes.Set(p.used_bytes);
+}
+
+void MapEngine::Unlink(Partition& p, Item* item) const {
+  const auto found = p.by_key.find(item->key);
+  CHECK(found != p.by_key.end() && found->second.get() == item);
+  p.unlinked.push_back(std::move(found->second));
+  p.by_key.erase(found);
+  p.by_use.erase(item->use);
+  p.by_expiry.erase({item->dead_from, item});
+  p.by_cas.erase(item->cas);
+  p.used_bytes -= item->bytes();
+  p.items.Set(p.by_key.size());
+  p.item_bytes.Set(p.used_bytes);
+}
+
+void MapEngine::SetExptime(Partition& p, Item& item, RelativeSeconds exptime) const {
+  p.by_expiry.erase({item.dead_from, &item});
+  item.exptime = exptime;
+  item.dead_from = exptime == kNeverExpires ? kNeverExpires : std::max(exptime, p.now);
+  if (exptime != kNeverExpires) p.by_expiry.emplace(item.dead_from, &item);
+}
+
+size_t MapEngine::RemoveDead(Partition& p, RelativeSeconds deadline, bool flushed,
+                             size_t items) const {
+  size_t removed = 0;
+  const auto remove = [&](Item* item) {
+    if (!item->fetched) p.expired_unfetched.Add(1);
+    p.reclaimed.Add(1);
+    Unlink(p, item);
+    ++removed;
+  };
+  while (removed < items && !p.by_expiry.empty() && p.by_expiry.begin()->first <= deadline) {
+    remove(p.by_expiry.begin()->second);
+  }
+  while (removed < items && flushed && !p.by_cas.empty() &&
+         p.by_cas.begin()->first <= p.flush_cas) {
+    remove(p.by_cas.begin()->second);
+  }
+  return removed;
+}
+
+bool MapEngine::FindRoom(Partition& p, uint64_t bytes) const {
+  const auto fits = [&] { return p.used_bytes + p.reserved_bytes + bytes <= p.limit_bytes; };
+  if (!fits()) RemoveDead(p, p.now, /*flushed=*/true, p.by_key.size());
+  return fits() || (options_.evict && p.reserved_bytes + bytes <= p.limit_bytes);
+}
+
+void MapEngine::EvictFor(Partition& p, uint64_t bytes) const {
+  while (p.used_bytes + p.reserved_bytes + bytes > p.limit_bytes) {
+    Item* const victim = p.by_use.back();
+    p.evictions.Add(1);
+    if (!victim->fetched) p.evicted_unfetched.Add(1);
+    Unlink(p, victim);
+  }
+}
+
+bool MapEngine::Replace(Partition& p, Op& op, std::unique_ptr<Item> item, Item* old) {
+  const uint64_t bytes = item->bytes();
+  if (!FindRoom(p, bytes)) return false;
+  if (old != nullptr) Unlink(p, old);
+  EvictFor(p, bytes);
+  Link(p, std::move(item));
+  op.cas = p.cas;
+  return true;
+}
+
+// ------------------------------------------------------------------------------------- the verbs
+
+void MapEngine::Get(Partition& p, Op& op) {
+  Item* const item = Find(p, &op);
+  if (item == nullptr) {
+    op.result = op.verb == Verb::kTouch ? Result::kNotFound : Result::kMiss;
+    return;
+  }
+  Use(p, *item);
+  item->fetched = true;
+  if (op.verb != Verb::kGet) SetExptime(p, *item, op.exptime);
+  op.cas = item->cas;
+  op.result = Result::kTouched;
+  if (op.verb == Verb::kTouch) return;
+  op.value = item->value.data();
+  op.item = item;
+  op.client_flags = item->client_flags;
+  op.value_size = static_cast<uint32_t>(item->value.size());
+  op.result = Result::kHit;
+}
+
+void MapEngine::Store(Partition& p, Op& op) {
+  // What came in a reservation ceases to be one, whatever becomes of the operation.
+  std::unique_ptr<Item> item;
+  if (op.item != nullptr) {
+    const auto found = p.reserved.find(AsItem(op.item));
+    CHECK(found != p.reserved.end());
+    item = std::move(found->second);
+    p.reserved.erase(found);
+    p.reserved_bytes -= item->bytes();
+    op.item = nullptr;
+  } else if (op.value_size > ValueSizeMax(op.key_size, op.client_flags)) {
+    Refuse(p, op, op.result = Result::kTooLarge);
+    return;
+  } else {
+    item = std::make_unique<Item>();
+    item->key = op.key_view();
+    item->value.assign(op.value, op.value_size);
+  }
+  item->client_flags = op.client_flags;
+  item->exptime = op.exptime;
+
+  Item* const old = Find(p, &op);
+  const bool joins = op.verb == Verb::kAppend || op.verb == Verb::kPrepend;
+  if (op.verb == Verb::kAdd && old != nullptr) {
+    Use(p, *old);
+    op.result = Result::kNotStored;
+    return;
+  }
+  if ((op.verb == Verb::kReplace || joins) && old == nullptr) {
+    op.result = Result::kNotStored;
+    return;
+  }
+  if (op.verb == Verb::kCas && (old == nullptr || old->cas != op.cas)) {
+    op.result = old == nullptr ? Result::kNotFound : Result::kExists;
+    return;
+  }
+  if (joins) {
+    if (old->value.size() + item->value.size() > ValueSizeMax(op.key_size, old->client_flags)) {
+      op.result = Result::kNotStored;
+      op.shortage = Shortage::kItemLimit;
+      return;
+    }
+    item->value.insert(op.verb == Verb::kAppend ? 0 : item->value.size(), old->value);
+    item->client_flags = old->client_flags;
+    item->exptime = old->exptime;
+  }
+  if (Replace(p, op, std::move(item), old)) {
+    p.items_stored.Add(1);
+    op.result = Result::kStored;
+    return;
+  }
+  op.result = joins ? Result::kNotStored : Result::kNoMemory;
+  op.shortage = shortage();
+  if (!joins) Refuse(p, op, Result::kNoMemory);
+}
+
+void MapEngine::Refuse(Partition& p, const Op& op, Result why) {
+  (why == Result::kTooLarge ? p.too_large : p.no_memory).Add(1);
+  if (op.verb != Verb::kSet) return;
+  Op look = op;
+  if (Item* const old = Find(p, &look); old != nullptr) Unlink(p, old);
+}
+
+void MapEngine::Count(Partition& p, Op& op) {
+  Item* const old = Find(p, &op);
+  if (old == nullptr) {
+    op.result = Result::kNotFound;
+    return;
+  }
+  auto item = std::make_unique<Item>(*old);
+  item->pins = 0;
+  uint64_t number = 0;
+  if (!engine::CountOn(op, old->value, &number, &item->value)) {
+    op.result = Result::kNotANumber;
+    return;
+  }
+  const bool longer = item->value.size() > old->value.size();
+  if (!Replace(p, op, std::move(item), old)) {
+    op.result = Result::kNoMemory;
+    return;
+  }
+  if (longer) p.items_stored.Add(1);
+  op.number = number;
+  op.result = Result::kNumber;
+}
+
+void MapEngine::Delete(Partition& p, Op& op) {
+  Item* const item = Find(p, &op);
+  op.result = item == nullptr ? Result::kNotFound : Result::kDeleted;
+  if (item != nullptr) Unlink(p, item);
+}
+
+// ---------------------------------------------------------------------- reservations, views, pins
+
+engine::Engine::ReserveResult MapEngine::Reserve(ShardId self, const Op& op,
+                                                 engine::Reservation* out) {
+  CHECK_EQ(engine::OwnerOf(op.hash, options_.shards), self);
+  Partition& p = own(self);
+  if (op.value_size > ValueSizeMax(op.key_size, op.client_flags)) {
+    Refuse(p, op, Result::kTooLarge);
+    return ReserveResult::kTooLarge;
+  }
+  auto item = std::make_unique<Item>();
+  item->key = op.key_view();
+  item->value.resize(op.value_size);
+  const uint64_t bytes = item->bytes();
+  if (!FindRoom(p, bytes)) {
+    Refuse(p, op, Result::kNoMemory);
+    out->shortage = shortage();
+    return ReserveResult::kNoMemory;
+  }
+  EvictFor(p, bytes);
+  p.reserved_bytes += bytes;
+  out->item = item.get();
+  p.reserved.emplace(item.get(), std::move(item));
+  return ReserveResult::kReserved;
+}
+
+std::span<char> MapEngine::Window(const engine::Reservation& reservation, size_t offset) const {
+  return std::span(AsItem(reservation.item)->value).subspan(offset);
+}
+
+void MapEngine::Abandon(ShardId self, engine::Reservation reservation) {
+  Partition& p = own(self);
+  const auto found = p.reserved.find(AsItem(reservation.item));
+  CHECK(found != p.reserved.end());
+  p.reserved_bytes -= found->second->bytes();
+  p.reserved.erase(found);
+}
+
+std::span<const char> MapEngine::Piece(const void* item, size_t offset) const {
+  return std::span<const char>(AsItem(item)->value).subspan(offset);
+}
+
+bool MapEngine::Pin(ShardId, const void* item) {
+  ++AsItem(item)->pins;
+  return true;
+}
+
+void MapEngine::Unpin(ShardId, const void* item) {
+  CHECK_LT(0u, AsItem(item)->pins);
+  --AsItem(item)->pins;  // what is unlinked goes at the end of the turn
+}
+
+// ------------------------------------------------------------------------------------- statistics
+
+engine::EngineTotals MapEngine::Totals() const {
+  engine::EngineTotals totals;
+  for (const auto& p : partitions_) {
+    totals.items += p->items.Get();
+    totals.item_bytes += p->item_bytes.Get();
+    totals.items_stored += p->items_stored.Get();
+    totals.evictions += p->evictions.Get();
+    totals.evicted_unfetched += p->evicted_unfetched.Get();
+    totals.reclaimed += p->reclaimed.Get();
+    totals.expired_unfetched += p->expired_unfetched.Get();
+    totals.store_too_large += p->too_large.Get();
+    totals.store_no_memory += p->no_memory.Get();
+  }
+  totals.memory_limit_bytes = options_.memory_limit_bytes;
+  return totals;
+}
+
+// There are no classes: all items are in one.
+void MapEngine::Statistics(engine::StatGroup group, engine::StatSink& sink) const {
+  const engine::EngineTotals totals = Totals();
+  switch (group) {
+    case engine::StatGroup::kItems:
+      if (totals.items == 0) return;
+      sink.Put("items:1:number", totals.items);
+      sink.Put("items:1:mem_requested", totals.item_bytes);
+      sink.Put("items:1:evicted", totals.evictions);
+      sink.Put("items:1:evicted_unfetched", totals.evicted_unfetched);
+      sink.Put("items:1:reclaimed", totals.reclaimed);
+      sink.Put("items:1:expired_unfetched", totals.expired_unfetched);
+      return;
+    case engine::StatGroup::kSlabs:
+      sink.Put("active_slabs", uint64_t{0});
+      sink.Put("total_malloced", totals.item_bytes);
+      return;
+    case engine::StatGroup::kSizes:
+      sink.Put("sizes_status", std::string_view("disabled"));
+      return;
+  }
+}
+
+void MapEngine::ResetCounters(ShardId self) {
+  Partition& p = own(self);
+  for (Counter* counter : {&p.items_stored, &p.evictions, &p.evicted_unfetched, &p.reclaimed,
+                           &p.expired_unfetched, &p.too_large, &p.no_memory}) {
+    counter->Set(0);
+  }
+}
+
+void MapEngine::CheckInvariants(ShardId self) const {
+  const Partition& p = *partitions_[self];
+  uint64_t used_bytes = 0;
+  size_t expiring = 0;
+  for (const auto& [key, item] : p.by_key) {
+    CHECK(key.data() == item->key.data());
+    CHECK_EQ(engine::OwnerOf(engine::HashKey(item->key, options_.hash_seed), options_.shards),
+             self);
+    CHECK(*item->use == item.get());
+    CHECK_LE(item->cas, p.cas);
+    CHECK(p.by_cas.at(item->cas) == item.get());
+    if (item->exptime != kNeverExpires) {
+      ++expiring;
+      CHECK(p.by_expiry.contains({item->dead_from, item.get()}));
+    }
+    used_bytes += item->bytes();
+  }
+  CHECK_EQ(used_bytes, p.used_bytes);
+  CHECK_EQ(expiring, p.by_expiry.size());
+  CHECK_EQ(p.by_key.size(), p.by_use.size());
+  CHECK_EQ(p.by_key.size(), p.by_cas.size());
+  uint64_t reserved_bytes = 0;
+  for (const auto& [item, owned] : p.reserved) reserved_bytes += owned->bytes();
+  CHECK_EQ(reserved_bytes, p.reserved_bytes);
+  CHECK_LE(p.used_bytes + p.reserved_bytes, p.limit_bytes);
+}
+
+}  // namespace torc::map
