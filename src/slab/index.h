@@ -120,6 +120,13 @@ class Index {
   static constexpr uint32_t kOccupantsMax = (kDistanceMax + 1) * kSlotsPerBucket;
   Ref Occupant(uint64_t hash, uint32_t i) const;
 
+  // For walks over everything: the entries whose tag (29 bits, from the hash's bit 3 on) lies in
+  // [tag, end), all of one home bucket, into `refs`, which has room for kOccupantsMax. Returns
+  // `end`, where to go on; kTagEnd comes last. A key keeps its tag, so it is met once, whatever
+  // happens to the table between two calls.
+  static constexpr uint32_t kTagEnd = 1u << 29;
+  uint32_t Collect(uint32_t tag, Ref* refs, uint32_t* count) const;
+
   // A drained table is waiting for older readers to go; call FreeRetired once they have.
   bool has_retired() const { return retired_ != nullptr; }
   void FreeRetired();

@@ -152,6 +152,11 @@ class Partition {
 
   void Flush(RelativeSeconds when);
 
+  // --- the owner: for operators, as engine::Engine has them (walk.cc, resize.cc) ---
+
+  void Walk(engine::WalkCursor* cursor, uint32_t items_max, engine::ItemVisitor& visitor) const;
+  void ListPins(engine::WalkCursor* cursor, uint32_t pins_max, engine::PinVisitor& visitor) const;
+
   ClassCounters& class_counters(uint32_t c) { return class_counters_[c]; }
   PartitionCounters& counters() { return counters_; }
   void ResetCounters();
@@ -171,6 +176,7 @@ class Partition {
   uint64_t HashOf(const Item* item) const { return engine::HashKey(item->key(), hash_seed_); }
   void SettleDemand();
   uint64_t BytesOf(const Item* item) const;
+  engine::ItemInfo Describe(const Item* item) const;
   static uint32_t WholePages(const Item* item) {
     return item->chained() ? ValueSpace::Chain(item).pages : 0;
   }

@@ -69,6 +69,16 @@ class SlabEngine final : public engine::Engine {
   void Statistics(engine::StatGroup group, engine::StatSink& sink) const override;
   void ResetCounters(ShardId self) override;
 
+  void Walk(ShardId self, engine::WalkCursor* cursor, uint32_t items_max,
+            engine::ItemVisitor& visitor) override {
+    own(self).Walk(cursor, items_max, visitor);
+  }
+  void ListPins(ShardId self, engine::WalkCursor* cursor, uint32_t pins_max,
+                engine::PinVisitor& visitor) override {
+    own(self).ListPins(cursor, pins_max, visitor);
+  }
+  uint32_t size_classes() const override { return classes_->count_with_heads(); }
+
   void CheckInvariants(ShardId self) const override;
 
  private:

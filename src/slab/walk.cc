@@ -1,0 +1,115 @@
+// Walks over a partition: all of its items, all of its pins. Each call is a slice; what holds
+// between two of them is said in engine.h.
+//
+// Items are met in the order of the index, not of the pages: an item that is replaced gets another
+// chunk, before or behind a walk over pages, but its key keeps its place among the tags. The price
+// is a cache miss for each item, most of which overlap: a few buckets' items are called at a time.
+
+#include <algorithm>
+
+#include "src/slab/index.h"
+#include "src/slab/partition.h"
+
+namespace torc::slab {
+namespace {
+
+// Home buckets whose items are called into the cache together: about two dozen items.
+constexpr uint32_t kBucketsAhead = 4;
+constexpr size_t kPinsAhead = 128;
+
+static_assert(Index::kOccupantsMax <= engine::kWalkOvershootMax);
+
+}  // namespace
+
+uint32_t Index::Collect(uint32_t tag, Ref* refs, uint32_t* count) const {
+  // The first tag whose home is bucket `home` of a table.
+  const auto first_tag = [](const Table& table, uint32_t home) {
+    return static_cast<uint32_t>(((uint64_t{home} << 29) + table.count - 1) / table.count);
+  };
+  const uint64_t state = state_.load(std::memory_order_relaxed);
+  const Table& current = tables_[Generation(state) & 1];
+  const Table& table = TableAt(state, uint64_t{tag} << 3);
+  const uint32_t home = table.HomeIndex(tag << 3);
+  uint32_t end = first_tag(table, home + 1);
+  // A bucket of the new table may still lack entries, which the old one has.
+  if (&table != &current) end = std::min(end, first_tag(current, Progress(state)));
+  const Bucket* const bucket = &table.buckets[home];
+  const uint32_t distance = Distance(*bucket);
+  *count = 0;
+  for (uint32_t i = 0; i <= distance; ++i) {
+    for (const Slot& slot : bucket[i].slots) {
+      const uint64_t entry = slot.load(std::memory_order_relaxed);
+      const uint32_t found = TagIn(entry) >> 3;
+      if (RefIn(entry) != 0 && found >= tag && found < end) refs[(*count)++] = RefIn(entry);
+    }
+  }
+  return end;
+}
+
+engine::ItemInfo Partition::Describe(const Item* item) const {
+  engine::ItemInfo info;
+  info.key = item->key();
+  info.cas = item->cas();
+  info.item_bytes = BytesOf(item);
+  info.value_size = item->value_size();
+  info.client_flags = item->client_flags();
+  info.size_class = item->size_class() + 1u;
+  info.exptime = item->exptime();
+  info.last_access = item->last_access();
+  info.fetched = item->fetched();
+  return info;
+}
+
+void Partition::Walk(engine::WalkCursor* cursor, uint32_t items_max,
+                     engine::ItemVisitor& visitor) const {
+  Ref refs[kBucketsAhead][Index::kOccupantsMax];
+  uint32_t counts[kBucketsAhead];
+  uint32_t ends[kBucketsAhead];
+  uint32_t tag = static_cast<uint32_t>(cursor->position);
+  uint32_t visited = 0;
+  bool go_on = true;
+  // Buckets are bounded too: they may all be empty.
+  for (uint32_t looked = 0; go_on && visited < items_max && looked < items_max;) {
+    uint32_t buckets = 0;
+    for (uint32_t from = tag; buckets < kBucketsAhead && from != Index::kTagEnd; ++buckets) {
+      from = ends[buckets] = index_.Collect(from, refs[buckets], &counts[buckets]);
+      for (uint32_t i = 0; i < counts[buckets]; ++i) {
+        __builtin_prefetch(arena_.items().At(refs[buckets][i]));
+      }
+    }
+    for (uint32_t b = 0; b < buckets && go_on; ++b) {
+      for (uint32_t i = 0; i < counts[b]; ++i) {
+        const Item* const item = arena_.items().At(refs[b][i]);
+        if (item->DeadAt(deadline())) continue;
+        ++visited;
+        go_on &= visitor.Visit(Describe(item));
+      }
+      tag = ends[b];
+    }
+    looked += buckets;
+    if (tag == Index::kTagEnd) {
+      cursor->done = true;
+      break;
+    }
+  }
+  cursor->position = tag;
+}
+
+void Partition::ListPins(engine::WalkCursor* cursor, uint32_t pins_max,
+                         engine::PinVisitor& visitor) const {
+  Pins::Pinned pinned[kPinsAhead];
+  const size_t wanted = std::min<size_t>(pins_max, kPinsAhead);
+  const size_t found = pins_.List(static_cast<Ref>(cursor->position), {pinned, wanted});
+  cursor->done = found < wanted;
+  for (size_t i = 0; i < found; ++i) {
+    const Item* const item = arena_.items().At(pinned[i].ref);
+    cursor->position = uint64_t{pinned[i].ref} + 1;
+    if (!visitor.Visit({Describe(item), pinned[i].count, pinned[i].since,
+                        item->state() == ChunkState::kLive})) {
+      cursor->done = false;
+      return;
+    }
+  }
+}
+
+}  // namespace torc::slab
