@@ -11,8 +11,9 @@
 //            kUpload     inside such a value
 //            kSwallow    inside the value of a refused command (`swallow` bytes remain), then
 //            `reply` kSkipLine   inside a line that is already answered for: up to its end, then
-//            `reply` kBroadcast  a command over all shards is under way, then `reply` kClosing no
-//            more commands are read: quit, end of stream, or failure
+//            `reply` kBroadcast  a command over all shards is under way, then `reply` kJob a
+//            command over all shards that shows much is under way (`job`) kClosing no more commands
+//            are read: quit, end of stream, or failure
 //
 // Owner: its worker. Affinity: shard. Lifetime: from accept until its socket is closed and no
 // completion, task or batch names it. Invariant: at most one receive and one send under way;
@@ -32,6 +33,8 @@
 
 namespace torc::server {
 
+struct Job;
+
 enum class ConnectionState : uint8_t {
   kCommand,
   kHeld,
@@ -41,6 +44,7 @@ enum class ConnectionState : uint8_t {
   kSwallow,
   kSkipLine,
   kBroadcast,
+  kJob,
   kClosing,
 };
 
@@ -61,6 +65,7 @@ struct alignas(64) Connection : ListLink<AllTag>,
   Block* carry = nullptr;  // the part of a line that came in earlier segments
   std::string_view held;   // kHeld, kKeys: in the first segment, or in the carry
   Task* upload = nullptr;  // kReserving, kUpload
+  Job* job = nullptr;      // kJob
   uint64_t swallow = 0;
   std::string_view reply;  // kSwallow, kSkipLine, kBroadcast: what to answer at its end; a constant
 
