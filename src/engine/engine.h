@@ -125,6 +125,7 @@ struct EngineOptions {
   uint32_t shards = 4;
   uint64_t memory_limit_bytes = uint64_t{64} << 20;  // -m: items and what belongs to them
   uint64_t item_size_max_bytes = uint64_t{1} << 20;  // -I
+  uint64_t memory_limit_max_bytes = 0;  // for SetMemoryLimit, if more than memory_limit_bytes
   uint64_t hash_seed = 0;                            // of Op::hash, by HashKey
   bool evict = true;                                 // false: -M
   bool preallocate = false;                          // -k, -L: touch all memory at start
@@ -162,7 +163,7 @@ struct EngineTotals {
   uint64_t pages_moved = 0;         // slabs_moved
 };
 
-enum class StatGroup : uint8_t { kItems, kSlabs };
+enum class StatGroup : uint8_t { kItems, kSlabs, kSizes };
 
 // ---- What operators ask for: Walk, ListPins and what follows them in Engine.
 

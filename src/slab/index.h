@@ -120,12 +120,14 @@ class Index {
   static constexpr uint32_t kOccupantsMax = (kDistanceMax + 1) * kSlotsPerBucket;
   Ref Occupant(uint64_t hash, uint32_t i) const;
 
-  // For walks over everything: the entries whose tag (29 bits, from the hash's bit 3 on) lies in
-  // [tag, end), all of one home bucket, into `refs`, which has room for kOccupantsMax. Returns
-  // `end`, where to go on; kTagEnd comes last. A key keeps its tag, so it is met once, whatever
+  // For walks over everything: home buckets are monotone in this part of the hash.
+  static uint64_t PositionOf(uint64_t hash) { return static_cast<uint32_t>(hash) >> 3; }
+  static constexpr uint64_t kPositionEnd = 1u << 29;
+  // Puts the entries of the home bucket to which `position` belongs into `refs`, which has room for
+  // kOccupantsMax. Returns where to go on, kPositionEnd at last: all entries from `position` up to
+  // there are among them, and perhaps others. A key keeps its position, so it is met once, whatever
   // happens to the table between two calls.
-  static constexpr uint32_t kTagEnd = 1u << 29;
-  uint32_t Collect(uint32_t tag, Ref* refs, uint32_t* count) const;
+  uint64_t Collect(uint64_t position, Ref* refs, uint32_t* count) const;
 
   // A drained table is waiting for older readers to go; call FreeRetired once they have.
   bool has_retired() const { return retired_ != nullptr; }

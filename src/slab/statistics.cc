@@ -65,7 +65,7 @@ engine::EngineTotals SlabEngine::Totals() const {
     slots += partition.index().slots();
     totals.index_growing |= partition.index().growing();
     totals.pages_total += partition.arena().pages_used().Get();
-    totals.pages_free += partition.arena().pages_total() - partition.arena().pages_used().Get();
+    totals.pages_free += partition.arena().pool_pages();
   }
   for (uint32_t c = 0; c < classes_->count_with_heads(); ++c) {
     totals.evictions += Sum(&ClassCounters::evicted, c);
@@ -76,7 +76,7 @@ engine::EngineTotals SlabEngine::Totals() const {
   }
   totals.index_power = static_cast<uint64_t>(std::bit_width(slots - 1));
   totals.page_size_bytes = classes_->page_size();
-  totals.memory_limit_bytes = options_.memory_limit_bytes;
+  totals.memory_limit_bytes = memory_limit_bytes_.load(std::memory_order_relaxed);
   return totals;
 }
 
@@ -86,6 +86,8 @@ void SlabEngine::Statistics(engine::StatGroup group, engine::StatSink& sink) con
       return ItemStatistics(sink);
     case engine::StatGroup::kSlabs:
       return SlabStatistics(sink);
+    case engine::StatGroup::kSizes:
+      return sink.Put("sizes_status", std::string_view("disabled"));
   }
 }
 
@@ -167,6 +169,7 @@ void SlabEngine::SlabStatistics(engine::StatSink& sink) const {
     out.Put("cas_hits", Sum(&ClassCounters::cas_hits, c));
     out.Put("cas_badval", Sum(&ClassCounters::cas_badval, c));
     out.Put("touch_hits", Sum(&ClassCounters::touch_hits, c));
+    out.Put("pages_moved", Sum(&ClassCounters::pages_moved, c));
   }
   sink.Put("active_slabs", active);
   const engine::EngineTotals totals = Totals();

@@ -21,26 +21,26 @@ static_assert(Index::kOccupantsMax <= engine::kWalkOvershootMax);
 
 }  // namespace
 
-uint32_t Index::Collect(uint32_t tag, Ref* refs, uint32_t* count) const {
-  // The first tag whose home is bucket `home` of a table.
-  const auto first_tag = [](const Table& table, uint32_t home) {
-    return static_cast<uint32_t>(((uint64_t{home} << 29) + table.count - 1) / table.count);
+uint64_t Index::Collect(uint64_t position, Ref* refs, uint32_t* count) const {
+  // The first position whose home is bucket `home` of a table.
+  const auto first_position = [](const Table& table, uint32_t home) {
+    return ((uint64_t{home} << 29) + table.count - 1) / table.count;
   };
   const uint64_t state = state_.load(std::memory_order_relaxed);
   const Table& current = tables_[Generation(state) & 1];
-  const Table& table = TableAt(state, uint64_t{tag} << 3);
-  const uint32_t home = table.HomeIndex(tag << 3);
-  uint32_t end = first_tag(table, home + 1);
+  const Table& table = TableAt(state, position << 3);
+  const uint32_t home = table.HomeIndex(static_cast<uint32_t>(position << 3));
+  uint64_t end = first_position(table, home + 1);
   // A bucket of the new table may still lack entries, which the old one has.
-  if (&table != &current) end = std::min(end, first_tag(current, Progress(state)));
+  if (&table != &current) end = std::min(end, first_position(current, Progress(state)));
   const Bucket* const bucket = &table.buckets[home];
   const uint32_t distance = Distance(*bucket);
   *count = 0;
   for (uint32_t i = 0; i <= distance; ++i) {
     for (const Slot& slot : bucket[i].slots) {
       const uint64_t entry = slot.load(std::memory_order_relaxed);
-      const uint32_t found = TagIn(entry) >> 3;
-      if (RefIn(entry) != 0 && found >= tag && found < end) refs[(*count)++] = RefIn(entry);
+      if (RefIn(entry) == 0 || table.HomeIndex(TagIn(entry)) != home) continue;
+      refs[(*count)++] = RefIn(entry);
     }
   }
   return end;
@@ -64,14 +64,15 @@ void Partition::Walk(engine::WalkCursor* cursor, uint32_t items_max,
                      engine::ItemVisitor& visitor) const {
   Ref refs[kBucketsAhead][Index::kOccupantsMax];
   uint32_t counts[kBucketsAhead];
-  uint32_t ends[kBucketsAhead];
-  uint32_t tag = static_cast<uint32_t>(cursor->position);
+  uint64_t ends[kBucketsAhead];
+  uint64_t position = cursor->position;
   uint32_t visited = 0;
   bool go_on = true;
   // Buckets are bounded too: they may all be empty.
   for (uint32_t looked = 0; go_on && visited < items_max && looked < items_max;) {
     uint32_t buckets = 0;
-    for (uint32_t from = tag; buckets < kBucketsAhead && from != Index::kTagEnd; ++buckets) {
+    for (uint64_t from = position; buckets < kBucketsAhead && from != Index::kPositionEnd;
+         ++buckets) {
       from = ends[buckets] = index_.Collect(from, refs[buckets], &counts[buckets]);
       for (uint32_t i = 0; i < counts[buckets]; ++i) {
         __builtin_prefetch(arena_.items().At(refs[buckets][i]));
@@ -80,19 +81,21 @@ void Partition::Walk(engine::WalkCursor* cursor, uint32_t items_max,
     for (uint32_t b = 0; b < buckets && go_on; ++b) {
       for (uint32_t i = 0; i < counts[b]; ++i) {
         const Item* const item = arena_.items().At(refs[b][i]);
-        if (item->DeadAt(deadline())) continue;
+        // Where the table has changed since the last slice, a bucket may begin or end elsewhere.
+        const uint64_t at = Index::PositionOf(HashOf(item));
+        if (at < position || at >= ends[b] || item->DeadAt(deadline())) continue;
         ++visited;
         go_on &= visitor.Visit(Describe(item));
       }
-      tag = ends[b];
+      position = ends[b];
     }
     looked += buckets;
-    if (tag == Index::kTagEnd) {
+    if (position == Index::kPositionEnd) {
       cursor->done = true;
       break;
     }
   }
-  cursor->position = tag;
+  cursor->position = position;
 }
 
 void Partition::ListPins(engine::WalkCursor* cursor, uint32_t pins_max,
