@@ -23,8 +23,11 @@ def store(client: Client, items: dict[bytes, bytes], flags: int = 0, exptime: in
 
 def dump(client: Client, command: bytes, end: bytes = b"END\r\n") -> list[bytes]:
     """The lines of a dump, between its OK and its end."""
-    client.send(command + b"\r\n")
-    assert client.read_line() == b"OK\r\n"
+    deadline = time.monotonic() + client.timeout
+    while (answer := client.ask(command + b"\r\n")) != b"OK\r\n":
+        # memcached looks for the expired now and then, and does one thing at a time.
+        assert answer.startswith(b"BUSY") and time.monotonic() < deadline, answer
+        time.sleep(0.05)
     lines = []
     # Most lines end in a bare line feed.
     while (line := client.read_until(b"\n")) != end:
@@ -51,7 +54,8 @@ def metadump_fields(context: Context) -> None:
         cas = re.search(rb"VALUE plain 7 5 (\d+)\r\n",
                         client.ask(b"gets plain\r\n", end=b"END\r\n"))[1]
         fields = {}
-        for line in dump(client, b"lru_crawler metadump all"):
+        # By the hash table: memcached misses items whose queues it sorts meanwhile.
+        for line in dump(client, b"lru_crawler metadump hash"):
             match = METADUMP_LINE.fullmatch(line)
             assert match, line
             fields[unquote_to_bytes(match[1])] = match.groups()[1:]
@@ -63,7 +67,7 @@ def metadump_fields(context: Context) -> None:
         assert (fetch, flags) == (b"no", b"0") and abs(int(exp) - began - 1000) <= 3, fields
         assert any(b"key=odd%25%25%01%7F%C3%A9%2F.-_~%2A%27%28%29%21 " in line
                    for line in dump(client, b"lru_crawler metadump hash"))
-        assert sorted(dump(client, b"lru_crawler mgdump all", b"EN\r\n")) == \
+        assert sorted(dump(client, b"lru_crawler mgdump hash", b"EN\r\n")) == \
             sorted([b"mg plain\r\n", b"mg " + ODD_KEY + b"\r\n"])
 
 
@@ -74,26 +78,27 @@ def classes(context: Context) -> None:
         store(client, {b"small%d" % i: b"v" for i in range(20)})
         store(client, {b"large%d" % i: b"v" * 5000 for i in range(20)})
         classes = {}
-        for line in dump(client, b"lru_crawler metadump all"):
+        for line in dump(client, b"lru_crawler metadump hash"):
             key, _, _, _, _, number, _, _ = METADUMP_LINE.fullmatch(line).groups()
             classes.setdefault(int(number), set()).add(key)
         assert len(classes) >= 2
         for number, keys in classes.items():
             lines = dump(client, b"lru_crawler metadump %d" % number)
-            assert {METADUMP_LINE.fullmatch(line)[1] for line in lines} == keys
+            dumped = {METADUMP_LINE.fullmatch(line)[1] for line in lines}
             shown = client.ask(b"stats cachedump %d 0\r\n" % number, end=b"END\r\n")
             items = re.findall(rb"ITEM (\S+) \[(\d+) b; 0 s\]\r\n", shown)
             shown_keys = {key for key, _ in items}
             assert {int(size) for _, size in items} <= {1, 5000}
             three = client.ask(b"stats cachedump %d 3\r\n" % number, end=b"END\r\n")
-            # memcached shows those of one of its queues.
+            # memcached shows those of one of its queues, and dumps what does not move meanwhile.
             if context.target.kind == "torc":
-                assert shown_keys == keys
+                assert shown_keys == dumped == keys
                 assert three.count(b"ITEM ") == min(3, len(keys))
             else:
-                assert shown_keys <= keys
+                assert shown_keys <= keys and dumped <= keys
         everything = b",".join(b"%d" % number for number in classes)
-        assert len(dump(client, b"lru_crawler metadump " + everything)) == 40
+        lines = dump(client, b"lru_crawler metadump " + everything)
+        assert len(lines) == 40 or context.target.kind == "memcached"
         items = client.stats("items")
         assert {int(name.split(":")[1]) for name in items} == set(classes)
         assert sum(int(value) for name, value in items.items() if name.endswith(":number")) == 40

@@ -259,7 +259,6 @@ torc< END
 
 == a dump of nothing, and what is asked behind it
 @ server
-@ split torc
 @ differs behind-a-dump
 > lru_crawler metadump all
 torc> version
