@@ -17,8 +17,9 @@ using proto::OperatorRequest;
 
 namespace {
 
-// Items of one slice: about 20 microseconds.
-constexpr uint32_t kSliceItems = 256;
+// Items of one slice, which others wait for: about 20 microseconds to find and show, and as much to
+// send.
+constexpr uint32_t kSliceItems = 64;
 constexpr uint32_t kSlicePins = 128;
 constexpr size_t kTextCapacity =
     Job::kTextBytes + (engine::kWalkOvershootMax + 1) * Job::kLineBytesMax;

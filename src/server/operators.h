@@ -42,7 +42,7 @@ struct Job {
     kLimit,     // number: megabytes
   };
   // Lines up to here, and one bucket's more.
-  static constexpr size_t kTextBytes = 16 << 10;
+  static constexpr size_t kTextBytes = 8 << 10;
   // The longest line: a key with every byte as %XX, and what stands around it.
   static constexpr size_t kLineBytesMax = 3 * engine::kKeySizeMax + 250;
 
