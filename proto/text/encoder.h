@@ -31,6 +31,7 @@ inline constexpr std::string_view kDeleted = "DELETED\r\n";
 inline constexpr std::string_view kTouched = "TOUCHED\r\n";
 inline constexpr std::string_view kOk = "OK\r\n";
 inline constexpr std::string_view kReset = "RESET\r\n";
+inline constexpr std::string_view kMetaEnd = "EN\r\n";
 inline constexpr std::string_view kMetaNoop = "MN\r\n";
 
 // 18446744073709551615

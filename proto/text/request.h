@@ -52,6 +52,11 @@ enum class Command : uint8_t {
   kMetaNoop,
   kQuit,      // Close once all earlier replies are sent; read no further.
   kShutdown,  // rest: the arguments
+  // Commands of operators. rest: the arguments, see ParseOperator(). So up to kMemoryLimit.
+  kLruCrawler,
+  kLru,
+  kSlabs,
+  kMemoryLimit,
 };
 
 // set, add, replace, append, prepend and cas: those that a value follows.
@@ -62,6 +67,9 @@ constexpr bool IsStore(Command command) {
 constexpr bool IsRetrieval(Command command) {
   return command >= Command::kGet && command <= Command::kGats;
 }
+
+// lru_crawler, lru, slabs and cache_memlimit.
+constexpr bool IsOperator(Command command) { return command >= Command::kLruCrawler; }
 
 struct Request {
   std::string_view key;

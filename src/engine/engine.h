@@ -160,6 +160,7 @@ struct EngineOptions {
   uint32_t shards = 4;
   uint64_t memory_limit_bytes = uint64_t{64} << 20;  // -m: items and what belongs to them
   uint64_t item_size_max_bytes = uint64_t{1} << 20;  // -I
+  uint64_t memory_limit_max_bytes = 0;  // for SetMemoryLimit, if more than memory_limit_bytes
   uint64_t hash_seed = 0;                            // of Op::hash, by HashKey
   std::string_view config;                           // --engine-config; during creation only
   bool evict = true;                                 // false: -M
@@ -211,6 +212,46 @@ bool IsCountable(size_t key_size, uint64_t value_size);
 bool CountOn(const Op& op, const std::string& value, uint64_t* number, std::string* counted);
 
 enum class StatGroup : uint8_t { kItems, kSlabs, kSizes };
+
+// ---- What operators ask for: Walk, ListPins and what follows them in Engine.
+
+// What a walk shows of an item; valid during the visit.
+struct ItemInfo {
+  std::string_view key;
+  uint64_t cas = 0;
+  uint64_t item_bytes = 0;  // with header, key and whatever belongs to it, but for rounding
+  uint32_t value_size = 0;
+  uint32_t client_flags = 0;
+  uint32_t size_class = 0;  // as the names of `stats items` have it: 1 to size_classes()
+  RelativeSeconds exptime = kNeverExpires;
+  RelativeSeconds last_access = 0;
+  bool fetched = false;
+};
+struct PinInfo {
+  ItemInfo item;
+  uint32_t pins = 0;
+  RelativeSeconds since = 0;  // when it was pinned first
+  bool live = false;          // false: deleted, replaced or evicted meanwhile
+};
+
+// How far a walk has come. Made at the start of one, then the engine's.
+struct WalkCursor {
+  uint64_t position = 0;
+  bool done = false;
+};
+// Shown items one by one. False: no more for now. The walk then ends as soon as it can be taken up
+// again, after kWalkOvershootMax more items at most.
+inline constexpr uint32_t kWalkOvershootMax = 64;
+class ItemVisitor {
+ public:
+  virtual ~ItemVisitor() = default;
+  [[nodiscard]] virtual bool Visit(const ItemInfo& item) = 0;
+};
+class PinVisitor {
+ public:
+  virtual ~PinVisitor() = default;
+  [[nodiscard]] virtual bool Visit(const PinInfo& pin) = 0;
+};
 
 class Engine {
  public:
@@ -281,6 +322,38 @@ class Engine {
   virtual void Statistics(StatGroup group, StatSink& sink) const = 0;
   // Zeroes the counters (not the gauges) of the owner's partition, for `stats reset`.
   virtual void ResetCounters(ShardId self) = 0;
+
+  // ---- What operators ask for. All of it is the owner's, takes a bounded slice of time, and has a
+  // default for engines to which it means nothing.
+
+  // Shows the live items of the owner's partition from `cursor` on, about `items_max` of them, and
+  // moves the cursor. Between two calls everything may change: a key that is there all the time, be
+  // it replaced or not, is met exactly once; one that comes or goes meanwhile, at most once for
+  // each time that it came.
+  virtual void Walk(ShardId, WalkCursor* cursor, uint32_t /*items_max*/, ItemVisitor&) {
+    cursor->done = true;
+  }
+  // Shows what is pinned in the owner's partition, likewise.
+  virtual void ListPins(ShardId, WalkCursor* cursor, uint32_t /*pins_max*/, PinVisitor&) {
+    cursor->done = true;
+  }
+  // Size classes have the numbers 1 to this. 0: there are none.
+  virtual uint32_t size_classes() const { return 0; }
+  // The largest limit that SetMemoryLimit takes. 0: it is fixed.
+  virtual uint64_t MemoryLimitMax() const { return 0; }
+  // Changes EngineOptions::memory_limit_bytes, of which the owner's partition has its share. More
+  // is there at once; less, as Background evicts what is too much and gives it back to the kernel.
+  virtual void SetMemoryLimit(ShardId, uint64_t /*bytes*/) {}
+  // Takes a page's worth of memory from class `from` (0: none, there is nothing to do), for
+  // whichever class needs it next. Its items are evicted.
+  enum class MoveResult : uint8_t { kMoved, kNoSpare, kBusy };
+  virtual MoveResult MovePage(ShardId, uint32_t /*from*/) { return MoveResult::kNoSpare; }
+  // Whether pages move between classes on the engine's own account where no store needs it to.
+  virtual void SetAutomove(ShardId, bool /*on*/) {}
+  // Whether memory of expired items is looked for in the background. True, to begin with.
+  virtual void SetCrawler(ShardId, bool /*on*/) {}
+  // Looks for expired items once, everywhere and without delay.
+  virtual void Crawl(ShardId) {}
 
   // Dies with a message if an invariant of the owner's partition is broken. O(partition); tests and
   // simulation.

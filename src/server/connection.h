@@ -10,9 +10,11 @@
 //            kReserving  waiting for the memory of a value that did not arrive whole (`upload`)
 //            kUpload     inside such a value
 //            kSwallow    inside the value of a refused command (`swallow` bytes remain), then
-//            `reply` kSkipLine   inside a line that is already answered for: up to its end, then
-//            `reply` kBroadcast  a command over all shards is under way, then `reply` kClosing no
-//            more commands are read: quit, end of stream, or failure
+//                        `reply`
+//            kSkipLine   inside a line that is already answered for: up to its end, then `reply`
+//            kBroadcast  a command over all shards is under way, then `reply`
+//            kJob        one that shows much is under way (`job`)
+//            kClosing    no more commands are read: quit, end of stream, or failure
 //
 // Owner: its worker. Affinity: shard. Lifetime: from accept until its socket is closed and no
 // completion, task or batch names it. Invariant: at most one receive and one send under way;
@@ -32,6 +34,8 @@
 
 namespace torc::server {
 
+struct Job;
+
 enum class ConnectionState : uint8_t {
   kCommand,
   kHeld,
@@ -41,6 +45,7 @@ enum class ConnectionState : uint8_t {
   kSwallow,
   kSkipLine,
   kBroadcast,
+  kJob,
   kClosing,
 };
 
@@ -66,7 +71,7 @@ struct alignas(64) Connection : ListLink<AllTag>,
     std::string_view reply;      // kSwallow, kSkipLine, kBroadcast: answers at the end; a constant
   };
   Task* upload = nullptr;  // kReserving, kUpload
-  uint64_t swallow = 0;
+  Job* job = nullptr;      // kJob
 
   // Output.
   Output out;
@@ -80,6 +85,7 @@ struct alignas(64) Connection : ListLink<AllTag>,
   uint32_t turn = 0;      // the last turn in which it was read, and what it has had of it
   uint32_t turn_commands = 0;
   uint32_t turn_operations = 0;
+  uint32_t swallow = 0;  // kSwallow: bytes of a value still to drop
   RelativeSeconds sent_at = 0;       // when its client last took something, or was last sent to
   RelativeSeconds keys_exptime = 0;  // kKeys of gat, gats; kBroadcast of flush_all
   ring::Socket socket;

@@ -58,6 +58,13 @@ struct Shared {
   // Set by `verbosity`, on any connection. Relaxed.
   std::atomic<int> verbosity;
   FailureLog failure_log;  // what -v prints
+  // Set by operators, on any connection; relaxed. What of it has an effect, each shard's engine is
+  // told by a job: these are for statistics and for what depends on them.
+  std::atomic<bool> crawler_on{true};
+  std::atomic<uint32_t> crawler_sleep_us{100};
+  std::atomic<uint32_t> crawler_to_crawl{0};
+  std::atomic<uint32_t> automove{1};
+  std::atomic<uint32_t> dumps{0};  // running: at most kDumpsMax. Relaxed, only the number matters
   // A simulation has its own: the length of a reply must not depend on how long the process runs.
   ProcessUse (*process_use)() = &ReadProcessUse;
 };

@@ -80,6 +80,10 @@ inline constexpr uint32_t kTurnPiecesMax = 8 << 10;
 // Replies of one batch: every operation may be joined by others that need no engine.
 inline constexpr uint32_t kBatchEntriesMax = 2 * engine::kBatchMax;
 
+// Dumps (lru_crawler metadump and mgdump, stats cachedump, refs and sizes) that run at a time: each
+// takes a slice of a shard's turns, and up to 600 KiB. memcached runs one.
+inline constexpr uint32_t kDumpsMax = 8;
+
 // How long the loop sleeps at most: the clock's second must not be missed for long by background
 // work.
 inline constexpr int64_t kSleepNsMax = 500'000'000;

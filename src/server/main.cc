@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string>
 
+#include "src/copy/copy.h"
 #include "src/engine/loader.h"
 #include "src/ring/doctor.h"
 #include "src/server/engines.h"
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
   using namespace torc;          // NOLINT(google-build-using-namespace): main only
   using namespace torc::server;  // NOLINT(google-build-using-namespace): main only
 
+  if (copy::WantsCopy(argc, argv)) return copy::RunCopy(argc, argv);
   Options options;
   const ParseResult parsed = ParseOptions(argc, argv, &options);
   std::fputs(parsed.output.c_str(), stdout);

@@ -179,6 +179,7 @@ How to run
   -P, --pidfile=PATH        write the process id to this file
   -r, --enable-coredumps    raise the limit of core files
   -F, --disable-flush-all   refuse flush_all
+  -X, --disable-dumping     refuse lru_crawler metadump, mgdump and stats cachedump
   -v, --verbose             say more; -vv and -vvv say more still
 
 Reports
@@ -187,11 +188,14 @@ Reports
   -V, --version             the version
   -i, --license             the licence
 
+Copies
+      --dump HOST:PORT FILE  all items of a running server, torc or memcached, into a file
+      --load HOST:PORT FILE  the items of such a file into a running server
+
 Accepted for memcached's sake
   -f, --slab-growth-factor=F  checked, without effect
   -n, --slab-min-size=N     checked, without effect
   -C, --disable-cas         without effect: every item has its CAS number
-  -X, --disable-dumping     without effect: there are no commands that dump keys
   -W, --disable-watch       without effect: there is no watch command
   -U, --udp-port=0          UDP is off; other ports are refused
   -B, --protocol=NAME       auto or ascii; binary is refused until torc speaks it
@@ -524,7 +528,7 @@ bool CommandLine::Take(int letter, std::string_view argument) {
       Notice("-C has no effect in torc: every item has its CAS number");
       return true;
     case 'X':
-      Notice("-X has no effect in torc: it has no commands that dump keys");
+      options_.dumps_enabled = false;
       return true;
     case 'W':
       Notice("-W has no effect in torc: it has no watch command");

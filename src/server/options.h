@@ -52,6 +52,7 @@ struct Options {
   bool core_dumps = false;        // -r
   uint32_t verbosity = 0;         // -v, -vv, -vvv: up to 3
   bool flush_all_enabled = true;  // false with -F
+  bool dumps_enabled = true;      // false with -X
   // -- Kept for `stats settings` alone
   double slab_growth_factor = 1.25;    // -f: above 1
   uint32_t slab_chunk_bytes_min = 48;  // -n: at least 1

@@ -105,6 +105,9 @@ Reader::Step Reader::Read(Connection& c) {
       case State::kBroadcast:
         step = ReadBroadcast(c);
         break;
+      case State::kJob:
+        step = ReadJob(c);
+        break;
       case State::kClosing:
         break;
     }
@@ -474,7 +477,7 @@ Reader::Step Reader::FinishUpload(Connection& c) {
 }
 
 Reader::Step Reader::RefuseValue(Connection& c, uint32_t value_size, std::string_view reply) {
-  c.swallow = uint64_t{value_size} + 2;
+  c.swallow = value_size + 2;
   c.reply = reply;
   c.state = State::kSwallow;
   DoneWithLine(c);
@@ -484,7 +487,7 @@ Reader::Step Reader::RefuseValue(Connection& c, uint32_t value_size, std::string
 Reader::Step Reader::ReadSwallow(Connection& c) {
   PopEmptySegments(c);
   if (c.in_head == nullptr) return Step::kInput;
-  const uint64_t size = std::min<uint64_t>(c.swallow, c.in_head->size);
+  const uint32_t size = std::min<uint32_t>(c.swallow, c.in_head->size);
   Advance(c.in_head, size);
   c.swallow -= size;
   if (c.swallow == 0) {
@@ -534,11 +537,19 @@ Reader::Step Reader::HandleGlobal(Connection& c, const Request& request) {
     }
     case Command::kStats:
     case Command::kFlushAll:
+    case Command::kLruCrawler:
+    case Command::kLru:
+    case Command::kSlabs:
+    case Command::kMemoryLimit:
       // They see all that this connection did before: its operations here and elsewhere first.
       if (c.batch == core_.batch.serial()) return Step::kBatch;
       if (c.pending != 0) return Step::kBlocked;
       if (request.command == Command::kFlushAll) return HandleFlush(c, request);
-      commands_.OnStats(c, request);
+      if (proto::IsOperator(request.command)) {
+        commands_.OnOperator(c, request);
+      } else {
+        commands_.OnStats(c, request);
+      }
       core_.MarkDirty(c);
       break;
     default:
@@ -587,6 +598,20 @@ Reader::Step Reader::ReadBroadcast(Connection& c) {
   AddReply(c, c.reply);
   c.state = State::kCommand;
   return Step::kGoOn;
+}
+
+Reader::Step Reader::ReadJob(Connection& c) {
+  switch (operators_.Continue(c)) {
+    case Operators::Step::kDone:
+      return Step::kGoOn;
+    case Operators::Step::kShare:
+      return Step::kShare;
+    case Operators::Step::kLater:
+      return Step::kLater;
+    case Operators::Step::kBlocked:
+      break;
+  }
+  return Step::kBlocked;
 }
 
 // Shared steps.
@@ -650,7 +675,8 @@ void Reader::DropInput(Connection& c) {
   while (c.in_head != nullptr) core_.buffers.Release(Core::PopSegment(c));
   if (c.carry != nullptr) core_.buffers.Release(c.carry);
   c.carry = nullptr;
-  // One that is still being reserved names its connection until the answer comes.
+  // What is under way names its connection until the answer comes.
+  if (c.pending == 0) operators_.Drop(c);
   if (c.upload != nullptr && c.pending == 0) {
     core_.Fail(Cause::kValueCutOff);
     desk_.AbandonUpload(c.upload);

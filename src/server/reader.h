@@ -11,6 +11,7 @@
 #define TORC_SRC_SERVER_READER_H_
 
 #include "src/server/core.h"
+#include "src/server/operators.h"
 #include "src/server/task_desk.h"
 
 namespace torc::server {
@@ -21,12 +22,17 @@ class GlobalCommands {
  public:
   virtual ~GlobalCommands() = default;
   virtual void OnStats(Connection& c, const proto::Request& request) = 0;
+  virtual void OnOperator(Connection& c, const proto::Request& request) = 0;
 };
 
 class Reader {
  public:
-  Reader(Core& core, TaskDesk& desk, GlobalCommands& commands)
-      : core_(core), desk_(desk), commands_(commands), engine_(core.engine()) {}
+  Reader(Core& core, TaskDesk& desk, Operators& operators, GlobalCommands& commands)
+      : core_(core),
+        desk_(desk),
+        operators_(operators),
+        commands_(commands),
+        engine_(core.engine()) {}
 
   // How a step, or all of a reading, ended.
   enum class Step : uint8_t {
@@ -67,6 +73,7 @@ class Reader {
   Step ReadSwallow(Connection& c);
   Step SkipLine(Connection& c);
   Step ReadBroadcast(Connection& c);
+  Step ReadJob(Connection& c);
 
   // Sends the operation where it belongs: into the batch, or to the owner of its key. `uses` is the
   // segment that its value lies in, or null. kLater: no room at the owner; nothing has changed.
@@ -83,6 +90,7 @@ class Reader {
 
   Core& core_;
   TaskDesk& desk_;
+  Operators& operators_;
   GlobalCommands& commands_;
   engine::Engine& engine_;
   uint32_t turn_ = 1;

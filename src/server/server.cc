@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <thread>
@@ -29,6 +30,11 @@ std::vector<int> AllowedCores() {
   return cores;
 }
 
+uint64_t PhysicalMemoryBytes() {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  return pages > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
 class ShardedServer final : public Server {
  public:
   explicit ShardedServer(const Options& options)
@@ -53,6 +59,8 @@ class ShardedServer final : public Server {
     engine::EngineOptions engine_options;
     engine_options.shards = options_.shards;
     engine_options.memory_limit_bytes = options_.memory_bytes;
+    // Locked memory is taken at once, all of it.
+    if (!options_.lock_memory) engine_options.memory_limit_max_bytes = PhysicalMemoryBytes();
     engine_options.item_size_max_bytes = options_.item_bytes_max;
     engine_options.hash_seed = shared_.hash_seed;
     engine_options.evict = options_.evict;

@@ -254,10 +254,15 @@ void SettingsStatistics(Core& core, StatWriter& out) {
   out.Put("maxconns_fast", YesNo(true));
   out.Put("hashpower_init", uint64_t{0});
   out.Put("slab_reassign", YesNo(true));
-  out.Put("slab_automove", uint64_t{1});
+  out.Put("slab_automove", uint64_t{core.shared.automove.load(std::memory_order_relaxed)});
   out.Put("slab_page_bytes", totals.page_size_bytes);
-  out.Put("lru_crawler", YesNo(true));
+  out.Put("lru_crawler", YesNo(core.shared.crawler_on.load(std::memory_order_relaxed)));
+  out.Put("lru_crawler_sleep",
+          uint64_t{core.shared.crawler_sleep_us.load(std::memory_order_relaxed)});
+  out.Put("lru_crawler_tocrawl",
+          uint64_t{core.shared.crawler_to_crawl.load(std::memory_order_relaxed)});
   out.Put("flush_enabled", YesNo(options.flush_all_enabled));
+  out.Put("dump_enabled", YesNo(options.dumps_enabled));
   out.Put("shutdown_command", YesNo(false));
   out.Put("hash_algorithm", "xxh3");
   out.Put("idle_timeout", uint64_t{0});
@@ -283,7 +288,7 @@ bool Begins(std::string_view name, std::string_view argument) {
 
 }  // namespace
 
-void WriteStatistics(Core& core, Connection& c, std::string_view arguments) {
+void WriteStatistics(Core& core, Operators& operators, Connection& c, std::string_view arguments) {
   StatWriter out(core, c);
   const std::string_view argument = proto::NextToken(&arguments);
   if (argument.empty()) {
@@ -306,8 +311,11 @@ void WriteStatistics(Core& core, Connection& c, std::string_view arguments) {
     core.engine().Statistics(StatGroup::kSlabs, out);
     out.End();
   } else if (argument == "sizes") {
-    core.engine().Statistics(StatGroup::kSizes, out);
-    out.End();
+    operators.Sizes(c);
+  } else if (argument == "refs") {
+    operators.Refs(c);
+  } else if (Begins("cachedump", argument)) {
+    operators.Cachedump(c, arguments);
   } else {
     out.Write(core.FailureReply(Cause::kUnknownStats));
   }

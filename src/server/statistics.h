@@ -8,12 +8,13 @@
 #include <string_view>
 
 #include "src/server/core.h"
+#include "src/server/operators.h"
 
 namespace torc::server {
 
 // Appends the reply to "stats `arguments`" to the connection's output. `stats reset` starts a
-// broadcast instead.
-void WriteStatistics(Core& core, Connection& c, std::string_view arguments);
+// broadcast instead, and what shows items a job.
+void WriteStatistics(Core& core, Operators& operators, Connection& c, std::string_view arguments);
 
 }  // namespace torc::server
 

@@ -10,6 +10,7 @@
 //     kAdopt      argument: fd       none        none
 //     kFlush      argument: when     Task        done
 //     kReset                         Task        done
+//     kJob                           Job         a slice of it is done (operators.h)
 //
 // Owner: the worker of the connection. Affinity: the sender's shard, or the owner's between request
 // and answer. Lifetime: until answered. Invariant: `key` holds what op.key points to.
@@ -33,6 +34,7 @@ enum class MessageKind : uint8_t {
   kAdopt,
   kFlush,
   kReset,
+  kJob,
 };
 
 // How the result of an operation is told to the client.

@@ -126,7 +126,8 @@ void TaskDesk::OnRequest(ShardId from, const shard::Message& message) {
       core_.ResetCounters();
       break;
     case MessageKind::kAdopt:
-      CHECK(!"adoption is the worker's");
+    case MessageKind::kJob:
+      CHECK(!"adoption and jobs are the worker's");
   }
   core_.shard.Answer(from, message);
 }
@@ -236,6 +237,7 @@ void TaskDesk::OnAnswer(const shard::Message& message) {
       return;
     case MessageKind::kUnpin:
     case MessageKind::kAdopt:
+    case MessageKind::kJob:
       break;
   }
   CHECK(!"an answer to a message that wants none");

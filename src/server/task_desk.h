@@ -56,6 +56,9 @@ class TaskDesk final : public PinHolder {
   void OnRequest(ShardId from, const shard::Message& message);
   void OnAnswer(const shard::Message& message);
 
+  // One task less of `c` is under way, because it was answered: the connection may go on.
+  void Settle(Connection& c);
+
   // Called by the executor for a request's result: hands the task back.
   void AnswerExecuted(Task* task, ShardId from, const engine::Op& result);
 
@@ -91,8 +94,6 @@ class TaskDesk final : public PinHolder {
   [[nodiscard]] bool Reserve(const shard::Message& message, ShardId from);
   // One task less is under way.
   static void Forget(Connection& c);
-  // Likewise, because it was answered: the connection may go on.
-  void Settle(Connection& c);
 
   struct Waiting {
     shard::Message message;

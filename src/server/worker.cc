@@ -27,8 +27,9 @@ constexpr int64_t kRetryNs = 50'000;
 Worker::Worker(shard::Shard& shard, Shared& shared)
     : core_(shard, shared),
       desk_(core_),
+      operators_(core_, desk_),
       executor_(core_, desk_),
-      reader_(core_, desk_, *this),
+      reader_(core_, desk_, operators_, *this),
       connections_(shared.connections_max + 1) {
   shard.SetService(this);
   core_.counters.accepting.Set(1);
@@ -251,12 +252,20 @@ void Worker::OnSend(Connection& c, const Completion& completion) {
 void Worker::OnRequest(ShardId from, const shard::Message& message) {
   if (static_cast<MessageKind>(message.kind) == MessageKind::kAdopt) {
     Adopt(static_cast<int>(message.argument));
+  } else if (static_cast<MessageKind>(message.kind) == MessageKind::kJob) {
+    operators_.OnRequest(from, message);
   } else {
     desk_.OnRequest(from, message);
   }
 }
 
-void Worker::OnAnswer(ShardId, const shard::Message& message) { desk_.OnAnswer(message); }
+void Worker::OnAnswer(ShardId, const shard::Message& message) {
+  if (static_cast<MessageKind>(message.kind) == MessageKind::kJob) {
+    operators_.OnAnswer(message);
+  } else {
+    desk_.OnAnswer(message);
+  }
+}
 
 // The turn.
 
@@ -553,7 +562,11 @@ bool Worker::Finished() const {
 }
 
 void Worker::OnStats(Connection& c, const proto::Request& request) {
-  WriteStatistics(core_, c, request.rest);
+  WriteStatistics(core_, operators_, c, request.rest);
+}
+
+void Worker::OnOperator(Connection& c, const proto::Request& request) {
+  operators_.Execute(c, request);
 }
 
 void Worker::CheckInvariants() const {

@@ -19,6 +19,7 @@
 
 #include "src/server/core.h"
 #include "src/server/executor.h"
+#include "src/server/operators.h"
 #include "src/server/reader.h"
 #include "src/server/task_desk.h"
 
@@ -81,9 +82,11 @@ class Worker final : public shard::Service, private GlobalCommands {
   void NoteRingFailures();
   void StartStopping();
   void OnStats(Connection& c, const proto::Request& request) override;
+  void OnOperator(Connection& c, const proto::Request& request) override;
 
   Core core_;
   TaskDesk desk_;
+  Operators operators_;
   Executor executor_;
   Reader reader_;
 

@@ -1,30 +1,52 @@
 #include "src/slab/arena.h"
 
+#include <sys/mman.h>
+
 #include "src/base/assert.h"
 
 namespace torc::slab {
 
-Arena::Arena(char* memory, uint32_t pages, const SizeClasses& classes)
+Arena::Arena(char* memory, uint32_t pages, uint32_t pages_reserved, const SizeClasses& classes)
     : classes_(classes),
       memory_(memory),
-      pages_total_(pages),
-      pool_pages_(pages),
-      pages_(size_t{pages} + 1),
+      pages_reserved_(pages_reserved),
+      pages_(size_t{pages_reserved} + 1),
       page_classes_(classes.count_with_heads()) {
-  CHECK(pages > 0);
+  SetLimit(pages);
   CHECK_EQ(reinterpret_cast<uintptr_t>(memory) & (classes.page_size() - 1), 0u);
 }
 
+void Arena::SetLimit(uint32_t pages) {
+  CHECK(pages > 0 && pages <= pages_reserved_);
+  pages_total_.Set(pages);
+}
+
+bool Arena::GiveBackSurplus() {
+  const PageId id = pool_;
+  if (id == 0 || pages_used_.Get() + pool_size_ <= pages_total()) return false;
+  pool_ = pages_[id].next;
+  --pool_size_;
+  pages_[id].next = given_back_;
+  given_back_ = id;
+  // Advice that is not taken (locked memory) costs memory and nothing else.
+  (void)madvise(memory_ + (size_t{id} << classes_.page_shift()), classes_.page_size(),
+                MADV_DONTNEED);
+  return true;
+}
+
 PageId Arena::TakeFromPool() {
+  if (pool_pages() == 0) return 0;
   PageId id = pool_;
   if (id != 0) {
     pool_ = pages_[id].next;
-  } else if (pages_touched_ < pages_total_) {
-    id = ++pages_touched_;
+    --pool_size_;
+  } else if (given_back_ != 0) {
+    id = given_back_;
+    given_back_ = pages_[id].next;
   } else {
-    return 0;
+    id = ++pages_touched_;
+    CHECK_LE(id, pages_reserved_);
   }
-  --pool_pages_;
   pages_used_.Add(1);
   pages_[id] = Page{};
   return id;
@@ -34,7 +56,7 @@ void Arena::GiveToPool(PageId id) {
   pages_[id] = Page{};
   pages_[id].next = pool_;
   pool_ = id;
-  ++pool_pages_;
+  ++pool_size_;
   pages_used_.Subtract(1);
 }
 
@@ -191,13 +213,17 @@ uint32_t Arena::DrainingUnheld() const {
 }
 
 void Arena::CheckInvariants() const {
-  uint32_t in_pool = pages_total_ - pages_touched_;
+  uint32_t in_pool = 0;
   for (PageId id = pool_; id != 0; id = pages_[id].next) {
     CHECK(pages_[id].use == PageUse::kPool);
     ++in_pool;
   }
-  CHECK_EQ(in_pool, pool_pages_);
-  CHECK_EQ(pages_total_ - pool_pages_, pages_used_.Get());
+  CHECK_EQ(in_pool, pool_size_);
+  for (PageId id = given_back_; id != 0; id = pages_[id].next) {
+    CHECK(pages_[id].use == PageUse::kPool);
+    ++in_pool;
+  }
+  CHECK_EQ(pages_touched_ - in_pool, pages_used_.Get());
 
   uint32_t seen = in_pool;
   for (PageId id = draining_; id != 0; id = pages_[id].next) {
@@ -245,7 +271,7 @@ void Arena::CheckInvariants() const {
     CHECK_EQ(free, free_listed);
     CHECK_EQ(p.cut - free, p.used);
   }
-  CHECK_EQ(seen, pages_total_);
+  CHECK_EQ(seen, pages_touched_);
 }
 
 }  // namespace torc::slab

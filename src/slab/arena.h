@@ -67,9 +67,9 @@ struct PageClass {
 
 class Arena {
  public:
-  // `memory`: one page more than `pages`, readable and writable, zero, aligned to the page size.
-  // Keeps a pointer to it.
-  Arena(char* memory, uint32_t pages, const SizeClasses& classes);
+  // `memory`: one page more than `pages_reserved`, readable and writable, zero, aligned to the page
+  // size. Keeps a pointer to it. `pages` may be in use at a time, until SetLimit.
+  Arena(char* memory, uint32_t pages, uint32_t pages_reserved, const SizeClasses& classes);
 
   const SizeClasses& classes() const { return classes_; }
   ItemSpace items() const { return ItemSpace(memory_, classes_.granule_shift()); }
@@ -86,8 +86,26 @@ class Arena {
   // Takes a page from its class for good: it goes to the pool when its last chunk is freed.
   void BeginDrain(PageId page);
 
-  uint32_t pages_total() const { return pages_total_; }
-  uint32_t pool_pages() const { return pool_pages_; }
+  // How many pages may be in use, up to pages_reserved(). If more are, none comes from the pool.
+  void SetLimit(uint32_t pages);
+  uint32_t pages_reserved() const { return pages_reserved_; }
+  // Pages in use beyond the limit.
+  uint32_t pages_excess() const {
+    const uint32_t used = static_cast<uint32_t>(pages_used_.Get());
+    return used > pages_total() ? used - pages_total() : 0;
+  }
+  // Gives a free page's memory back to the kernel, if the free ones and those in use are more than
+  // the limit. False: they are not, or none is free.
+  bool GiveBackSurplus();
+
+  // The limit.
+  uint32_t pages_total() const { return static_cast<uint32_t>(pages_total_.Get()); }
+  // Pages that were ever used: they have the numbers 1 to this.
+  uint32_t pages_touched() const { return pages_touched_; }
+  uint32_t pool_pages() const {
+    const uint32_t used = static_cast<uint32_t>(pages_used_.Get());
+    return used < pages_total() ? pages_total() - used : 0;
+  }
   uint32_t free_chunks(uint32_t size_class) const {
     const PageClass& c = page_classes_[size_class];
     return static_cast<uint32_t>(c.pages.Get() * classes_.chunks_per_page(size_class) -
@@ -123,7 +141,7 @@ class Arena {
   }
 
   // Bytes of this record keeping, outside the memory limit.
-  size_t overhead_bytes() const { return pages_.size() * sizeof(Page); }
+  size_t overhead_bytes() const { return (size_t{pages_touched_} + 1) * sizeof(Page); }
   Counter& pages_used() { return pages_used_; }
   const Counter& pages_used() const { return pages_used_; }
 
@@ -141,10 +159,12 @@ class Arena {
 
   const SizeClasses& classes_;
   char* memory_;
-  uint32_t pages_total_;
+  Counter pages_total_;  // the limit: the owner writes it, statistics read it
+  const uint32_t pages_reserved_;
   uint32_t pages_touched_ = 0;  // those beyond were never used; taken last, so as not to be touched
-  uint32_t pool_pages_;
-  PageId pool_ = 0;  // used pages that came back
+  PageId pool_ = 0;             // used pages that came back
+  uint32_t pool_size_ = 0;      // of this list
+  PageId given_back_ = 0;       // likewise, but the kernel has their memory
   PageId draining_ = 0;
   Counter pages_used_;
   ZeroedArray<Page> pages_;  // [0] stands for the unused page

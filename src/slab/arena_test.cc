@@ -91,7 +91,7 @@ class ArenaFixture {
       : classes(uint64_t{1} << 20),
         memory(static_cast<char*>(
             std::aligned_alloc(classes.page_size(), (kPages + 1) * classes.page_size()))),
-        arena((std::memset(memory, 0, (kPages + 1) * classes.page_size()), memory), kPages,
+        arena((std::memset(memory, 0, (kPages + 1) * classes.page_size()), memory), kPages, kPages,
               classes) {}
   ~ArenaFixture() { std::free(memory); }
 

@@ -4,12 +4,26 @@
 
 namespace torc::slab {
 
-void ExpiryCrawler::Pace(const Arena& arena, RelativeSeconds now) {
-  if (now == paced_until_) return;
+namespace {
+
+uint64_t ChunksIn(const Arena& arena) {
   uint64_t chunks = 0;
   for (const uint32_t c : arena.holding()) {
     chunks += arena.page_class(c).pages.Get() * arena.classes().chunks_per_page(c);
   }
+  return chunks;
+}
+
+}  // namespace
+
+void ExpiryCrawler::EarnRound(const Arena& arena) {
+  // Going on to the next page takes one, too.
+  earned_ = ChunksIn(arena) + arena.pages_touched() + 1;
+}
+
+void ExpiryCrawler::Pace(const Arena& arena, RelativeSeconds now) {
+  if (now == paced_until_) return;
+  const uint64_t chunks = ChunksIn(arena);
   const uint64_t elapsed =
       paced_until_ == 0 ? 1 : std::min<uint64_t>(now - paced_until_, kRoundSeconds);
   // What a second earned and did not use is not carried on: the pace holds even after a long stall.
@@ -23,7 +37,7 @@ Item* ExpiryCrawler::Next(Arena& arena) {
     --earned_;
     const Page& page = arena.page(page_);
     if (page.use != PageUse::kClass || chunk_ >= page.cut) {
-      if (page_++ == arena.pages_total()) {
+      if (page_++ >= arena.pages_touched()) {
         page_ = 1;
         ++rounds_;
       }

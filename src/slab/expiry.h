@@ -33,6 +33,8 @@ class ExpiryCrawler {
 
   // Earns the chunks that the time since the last call allows to look at.
   void Pace(const Arena& arena, RelativeSeconds now);
+  // Earns a whole round at once.
+  void EarnRound(const Arena& arena);
   // Whether earned chunks are left.
   bool has_work() const { return earned_ > 0; }
   // Rounds completed.

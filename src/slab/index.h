@@ -157,6 +157,16 @@ class Index {
   static constexpr uint32_t kOccupantsMax = (kProbeMax + 1) * kSlotsPerBucket;
   Ref Occupant(uint64_t hash, uint32_t i) const;
 
+  static constexpr uint32_t kPositionBits = 40;
+  // For walks over everything: home buckets are monotone in this part of the hash.
+  static uint64_t PositionOf(uint64_t hash) { return hash & (kPositionEnd - 1); }
+  static constexpr uint64_t kPositionEnd = uint64_t{1} << kPositionBits;
+  // Puts the entries of the home bucket to which `position` belongs into `refs`, which has room for
+  // kOccupantsMax. Returns where to go on, kPositionEnd at last: all entries from `position` up to
+  // there are among them, and perhaps others. A key keeps its position, so it is met once, whatever
+  // happens to the table between two calls.
+  uint64_t Collect(uint64_t position, Ref* refs, uint32_t* count) const;
+
   // A drained table is waiting for older readers to go; call FreeRetired once they have.
   bool has_retired() const { return retired_; }
   void FreeRetired();
@@ -173,7 +183,6 @@ class Index {
   void CheckInvariants(void (*visit)(void* context, Ref ref), void* context) const;
 
  private:
-  static constexpr uint32_t kPositionBits = 40;
   static constexpr uint32_t kAllSlots = (1u << kSlotsPerBucket) - 1;
 
   // A bucket's tags and notes, in registers. Sets of slots are bits, slot 0 the lowest.

@@ -43,7 +43,8 @@ void ClassCounters::Reset() {
   for (Counter* counter :
        {&evicted, &evicted_nonzero, &evicted_time, &evicted_unfetched, &evicted_active,
         &out_of_memory, &reclaimed, &expired_unfetched, &crawler_reclaimed, &crawler_checked, &sets,
-        &delete_hits, &increment_hits, &decrement_hits, &cas_hits, &cas_badval, &touch_hits}) {
+        &delete_hits, &increment_hits, &decrement_hits, &cas_hits, &cas_badval, &touch_hits,
+        &pages_moved}) {
     if (counter->Get() != 0) counter->Set(0);  // most classes are never used: see ZeroedArray
   }
 }
@@ -57,13 +58,13 @@ void PartitionCounters::Reset() {
 Partition::Partition(const Config& config, const SizeClasses& classes)
     : classes_(classes),
       evict_(config.evict),
-      arena_(config.memory, config.pages, classes),
+      arena_(config.memory, config.pages, std::max(config.pages, config.pages_reserved), classes),
       values_(classes, arena_.items()),
       index_({.items = arena_.items(),
               .buckets = kIndexBucketsAtStart,
               .huge_pages = config.huge_pages,
               .hash_seed = config.hash_seed}),
-      limbo_((size_t{config.pages} << classes.page_shift()) / SizeClasses::kChunkSizeMin,
+      limbo_((size_t{arena_.pages_reserved()} << classes.page_shift()) / SizeClasses::kChunkSizeMin,
              config.quiescence, config.self),
       hash_seed_(config.hash_seed),
       shards_(config.shards),
@@ -129,6 +130,12 @@ bool Partition::Background() {
     DrainStep();
     more |= drain_page_ != 0;
   }
+  more |= Shrink();
+  if (crawl_once_.has_work()) {
+    CrawlOnce();
+    more |= crawl_once_.has_work();
+  }
+  if (!crawler_on_) return more;
   // A walk that can find nothing would only keep an idle machine awake.
   if (expiring_ == 0 && !flush_uncrawled_ && crawler_.rounds() >= crawl_until_round_) return more;
   constexpr RelativeSeconds kGrace = ExpiryCrawler::kGraceSeconds;
@@ -575,6 +582,7 @@ double Partition::TurnoverWithPageLess(uint32_t size_class) const {
 }
 
 bool Partition::DeservesPage(uint32_t size_class) {
+  if (!automove_) return false;
   if (supply_[size_class].evicted_since_bytes < classes_.page_size()) return false;
   supply_[size_class].evicted_since_bytes = 0;
   // One decision is a page's worth of evictions, more or less.
@@ -600,6 +608,7 @@ bool Partition::BeginDrainOf(uint32_t size_class) {
       drain_chunk_ = 0;
       arena_.BeginDrain(id);
       counters_.pages_moved.Add(1);
+      class_counters_[size_class].pages_moved.Add(1);
       return true;
     }
     id = page.next == first ? 0 : page.next;
@@ -736,7 +745,7 @@ void Partition::CheckInvariants() const {
   uint64_t item_pages = 0, limbo_pages = 0, pages_of_items = 0;
   std::array<Supply, SizeClasses::kClassesMax> supply{};
   std::array<uint64_t, SizeClasses::kClassesMax> items{};
-  for (PageId id = 1; id <= arena_.pages_total(); ++id) {
+  for (PageId id = 1; id <= arena_.pages_touched(); ++id) {
     const Page& page = arena_.page(id);
     if (page.use == PageUse::kItem) {
       ++item_pages;

@@ -30,6 +30,7 @@
 #ifndef TORC_SRC_SLAB_PARTITION_H_
 #define TORC_SRC_SLAB_PARTITION_H_
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -77,6 +78,7 @@ struct ClassCounters {
   Counter cas_hits;
   Counter cas_badval;
   Counter touch_hits;
+  Counter pages_moved;  // taken from the class for others
 
   void Reset();
 };
@@ -109,6 +111,7 @@ class Partition {
     ShardId self;
     uint32_t shards = 1;
     uint64_t hash_seed = 0;
+    uint32_t pages_reserved = 0;  // what memory has room for, if more than `pages`
   };
   Partition(const Config& config, const SizeClasses& classes);
 
@@ -169,6 +172,17 @@ class Partition {
 
   void Flush(RelativeSeconds when);
 
+  // --- the owner: for operators, as engine::Engine has them (walk.cc, resize.cc) ---
+
+  void Walk(engine::WalkCursor* cursor, uint32_t items_max, engine::ItemVisitor& visitor) const;
+  void ListPins(engine::WalkCursor* cursor, uint32_t pins_max, engine::PinVisitor& visitor) const;
+  void SetLimit(uint32_t pages) { arena_.SetLimit(pages); }
+  // `size_class`: the number of a class, 0 for the pool.
+  engine::Engine::MoveResult MovePage(uint32_t size_class);
+  void SetAutomove(bool on) { automove_ = on; }
+  void SetCrawler(bool on) { crawler_on_ = on; }
+  void Crawl() { crawl_once_.EarnRound(arena_); }
+
   ClassCounters& class_counters(uint32_t c) { return class_counters_[c]; }
   PartitionCounters& counters() { return counters_; }
   void ResetCounters();
@@ -199,6 +213,7 @@ class Partition {
   void SettleDemand();
   // Bytes that the item takes but for rounding.
   uint64_t BytesOf(const Item* item) const;
+  engine::ItemInfo Describe(const Item* item) const;
   static uint32_t WholePages(const Item* item) {
     return item->chained() ? ValueSpace::Chain(item).pages : 0;
   }
@@ -237,8 +252,15 @@ class Partition {
   // A chunk was taken for so many bytes.
   void NoteSize(size_t bytes);
   void TopUp(uint32_t size_class);
-  // Pages on their way to the pool.
-  uint32_t pages_coming() const { return limbo_pages_ + arena_.DrainingUnheld(); }
+  // A slice of making the pages in use no more than the limit. False: there is nothing to do now.
+  bool Shrink();
+  // A slice of Crawl.
+  void CrawlOnce();
+  // Pages that will be free for use: those on their way to the pool, but for what exceeds the limit.
+  uint32_t pages_coming() const {
+    const uint32_t freed = limbo_pages_ + arena_.DrainingUnheld();
+    return freed - std::min(freed, arena_.pages_excess());
+  }
 
   const SizeClasses& classes_;
   const bool evict_;
@@ -252,6 +274,9 @@ class Partition {
   Limbo limbo_;
   Pins pins_;
   ExpiryCrawler crawler_;
+  ExpiryCrawler crawl_once_;
+  bool crawler_on_ = true;
+  bool automove_ = true;
 
   RelativeSeconds now_ = kClockStart;
   const uint64_t hash_seed_;

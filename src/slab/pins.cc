@@ -54,6 +54,25 @@ RelativeSeconds Pins::OldestSince(RelativeSeconds now) const {
   return oldest;
 }
 
+size_t Pins::List(Ref first, std::span<Pinned> out) const {
+  // A heap of those found so far, the largest reference on top.
+  const auto less = [](const Pinned& a, const Pinned& b) { return a.ref < b.ref; };
+  size_t found = 0;
+  for (uint32_t i = 0; i < kSlots; ++i) {
+    const Entry& entry = entries_[i];
+    if (entry.ref == 0 || entry.ref < first) continue;
+    if (found == out.size()) {
+      if (entry.ref > out[0].ref) continue;
+      std::pop_heap(out.begin(), out.end(), less);
+      --found;
+    }
+    out[found++] = {entry.ref, entry.count, entry.since};
+    std::push_heap(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(found), less);
+  }
+  std::sort_heap(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(found), less);
+  return found;
+}
+
 void Pins::CheckInvariants() const {
   uint32_t size = 0;
   for (uint32_t i = 0; i < kSlots; ++i) {

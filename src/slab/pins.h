@@ -10,6 +10,7 @@
 #define TORC_SRC_SLAB_PINS_H_
 
 #include <cstdint>
+#include <span>
 
 #include "src/base/clock.h"
 #include "src/slab/item.h"
@@ -34,6 +35,16 @@ class Pins {
   uint32_t size() const { return size_; }
   // When the longest-standing pin began; `now` if there is none. O(table).
   RelativeSeconds OldestSince(RelativeSeconds now) const;
+
+  // One pinned item, as List shows it.
+  struct Pinned {
+    Ref ref;
+    uint32_t count;
+    RelativeSeconds since;
+  };
+  // The pinned items from reference `first` on, in order, at most `out.size()`. By reference,
+  // because entries move about the table. Returns how many. O(table).
+  size_t List(Ref first, std::span<Pinned> out) const;
 
   void CheckInvariants() const;
 

@@ -53,31 +53,42 @@ const engine::Plugin kPlugin = {
 std::unique_ptr<SlabEngine> SlabEngine::Create(const engine::EngineOptions& options,
                                                std::string* error) {
   // The arena, and as much again for what is reserved beside it: nothing of it is touched here.
-  const uint64_t wanted = 2 * (options.memory_limit_bytes + options.shards * kHugePageBytes);
-  void* const trial = mmap(nullptr, wanted, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (trial == MAP_FAILED) {
-    *error = "cannot reserve " + std::to_string(wanted >> 20) +
+  const auto can_map = [&](uint64_t bytes) {
+    const uint64_t wanted = 2 * (bytes + options.shards * kHugePageBytes);
+    void* const trial = mmap(nullptr, wanted, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (trial != MAP_FAILED) munmap(trial, wanted);
+    return trial != MAP_FAILED;
+  };
+  engine::EngineOptions possible = options;
+  // Where address space is short, the limit cannot be raised.
+  if (!can_map(options.memory_limit_max_bytes)) possible.memory_limit_max_bytes = 0;
+  if (!can_map(options.memory_limit_bytes)) {
+    *error = "cannot reserve " +
+             std::to_string(2 * (options.memory_limit_bytes + options.shards * kHugePageBytes) >> 20) +
              " MiB of address space for items: " + std::strerror(errno) +
              ". Lower -m, raise the limit of address space (ulimit -v), or set "
              "vm.overcommit_memory to 0 or 1";
     return nullptr;
   }
-  munmap(trial, wanted);
-  return std::make_unique<SlabEngine>(options);
+  return std::make_unique<SlabEngine>(possible);
 }
 
-SlabEngine::SlabEngine(const engine::EngineOptions& options) : options_(options) {
+SlabEngine::SlabEngine(const engine::EngineOptions& options)
+    : options_(options), memory_limit_bytes_(options.memory_limit_bytes) {
   CHECK(options.shards > 0 && options.shards <= kShardsMax);
   CHECK(options.shards == 1 || options.quiescence != nullptr);
   const uint64_t share = options.memory_limit_bytes / options.shards;
   const uint64_t rest = options.memory_limit_bytes % options.shards;
   classes_ = std::make_unique<SizeClasses>(share + rest);
-  const auto pages_in = [&](uint64_t bytes) {
-    return std::max(static_cast<uint32_t>(bytes >> classes_->page_shift()), kPagesMin);
-  };
-  // One page more in each, which is never used; and as much as it takes to begin on a huge page.
-  stride_ = RoundUp((size_t{pages_in(share + rest)} + 1) << classes_->page_shift(), kHugePageBytes);
+  // Room for a larger limit, as far as references reach, less the page that is never used.
+  const uint64_t referable =
+      (uint64_t{1} << (32 + classes_->granule_shift() - classes_->page_shift())) - 2;
+  const uint32_t pages_reserved = static_cast<uint32_t>(std::max<uint64_t>(
+      PagesOf(options.shards - 1, options.memory_limit_bytes),
+      std::min<uint64_t>(PagesOf(options.shards - 1, options.memory_limit_max_bytes), referable)));
+  // As much more as it takes to begin on a huge page.
+  stride_ = RoundUp((size_t{pages_reserved} + 1) << classes_->page_shift(), kHugePageBytes);
   memory_bytes_ = stride_ * options.shards + kHugePageBytes;
   void* const mapped = mmap(nullptr, memory_bytes_, PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -89,8 +100,7 @@ SlabEngine::SlabEngine(const engine::EngineOptions& options) : options_(options)
   if (options.huge_pages) (void)madvise(begin, stride_ * options.shards, MADV_HUGEPAGE);
 
   for (ShardId shard = 0; shard < options.shards; ++shard) {
-    const bool is_last = shard + 1 == options.shards;
-    const uint32_t pages = pages_in(share + (is_last ? rest : 0));
+    const uint32_t pages = PagesOf(shard, options.memory_limit_bytes);
     char* const memory = begin + shard * stride_;
     if (options.preallocate) {
       // Writing to a page is what makes the kernel provide it.
@@ -100,7 +110,7 @@ SlabEngine::SlabEngine(const engine::EngineOptions& options) : options_(options)
     readers_.push_back(std::make_unique<Reader>(*classes_));
     partitions_.push_back(std::make_unique<Partition>(
         Partition::Config{memory, pages, options.evict, options.huge_pages, options.quiescence,
-                          shard, options.shards, options.hash_seed},
+                          shard, options.shards, options.hash_seed, pages_reserved},
         *classes_));
   }
 }
@@ -108,6 +118,25 @@ SlabEngine::SlabEngine(const engine::EngineOptions& options) : options_(options)
 SlabEngine::~SlabEngine() {
   partitions_.clear();
   munmap(memory_, memory_bytes_);
+}
+
+uint32_t SlabEngine::PagesOf(ShardId shard, uint64_t limit_bytes) const {
+  const uint64_t rest = shard + 1 == options_.shards ? limit_bytes % options_.shards : 0;
+  const uint64_t pages = (limit_bytes / options_.shards + rest) >> classes_->page_shift();
+  return static_cast<uint32_t>(std::clamp<uint64_t>(pages, kPagesMin, UINT32_MAX));
+}
+
+uint64_t SlabEngine::MemoryLimitMax() const {
+  // Memory that was touched, or locked, ahead of need stays as it is.
+  if (options_.preallocate) return 0;
+  return (uint64_t{partitions_[0]->arena().pages_reserved()} << classes_->page_shift()) *
+         options_.shards;
+}
+
+void SlabEngine::SetMemoryLimit(ShardId self, uint64_t bytes) {
+  Partition& p = own(self);
+  p.SetLimit(std::min(PagesOf(self, bytes), p.arena().pages_reserved()));
+  memory_limit_bytes_.store(bytes, std::memory_order_relaxed);
 }
 
 const Partition& SlabEngine::PartitionOf(const void* item) const {

@@ -73,6 +73,22 @@ class SlabEngine final : public engine::Engine {
   void Statistics(engine::StatGroup group, engine::StatSink& sink) const override;
   void ResetCounters(ShardId self) override;
 
+  void Walk(ShardId self, engine::WalkCursor* cursor, uint32_t items_max,
+            engine::ItemVisitor& visitor) override {
+    own(self).Walk(cursor, items_max, visitor);
+  }
+  void ListPins(ShardId self, engine::WalkCursor* cursor, uint32_t pins_max,
+                engine::PinVisitor& visitor) override {
+    own(self).ListPins(cursor, pins_max, visitor);
+  }
+  uint32_t size_classes() const override { return classes_->count_with_heads(); }
+  uint64_t MemoryLimitMax() const override;
+  void SetMemoryLimit(ShardId self, uint64_t bytes) override;
+  MoveResult MovePage(ShardId self, uint32_t from) override { return own(self).MovePage(from); }
+  void SetAutomove(ShardId self, bool on) override { own(self).SetAutomove(on); }
+  void SetCrawler(ShardId self, bool on) override { own(self).SetCrawler(on); }
+  void Crawl(ShardId self) override { own(self).Crawl(); }
+
   void CheckInvariants(ShardId self) const override;
 
  private:
@@ -138,7 +154,11 @@ class SlabEngine final : public engine::Engine {
   void ItemStatistics(engine::StatSink& sink) const;
   void SlabStatistics(engine::StatSink& sink) const;
 
+  // The pages of a shard's share of a limit: the last shard has what the division leaves.
+  uint32_t PagesOf(ShardId shard, uint64_t limit_bytes) const;
+
   engine::EngineOptions options_;
+  std::atomic<uint64_t> memory_limit_bytes_;  // set by all owners, to the same
   char* memory_ = nullptr;
   size_t memory_bytes_ = 0;
   size_t stride_ = 0;  // from one partition's memory to the next

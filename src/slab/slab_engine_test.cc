@@ -38,7 +38,7 @@ TEST_CASE("statistics have memcached's names") {
   CHECK(slabs.values.at("1:get_hits") == "1");
   CHECK(slabs.values.at("1:cmd_set") == "1");
   CHECK(slabs.values.at("active_slabs") == "1");
-  CHECK(slabs.values.size() == 17);
+  CHECK(slabs.values.size() == 18);
   CHECK(sizes.values.at("sizes_status") == "disabled");
 
   const auto totals = engine.Totals();

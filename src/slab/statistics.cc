@@ -1,6 +1,6 @@
 // The slab engine's statistics: sums over partitions, in the shapes of memcached's `stats`, `stats
-// items`, `stats slabs`. Class ids are ours, which begin at 1 as memcached's; chained items count in
-// the one behind the last.
+// items`, `stats slabs`. Class ids are ours, which begin at 1 as memcached's; chained items count
+// in the one behind the last.
 
 #include <algorithm>
 #include <bit>
@@ -86,7 +86,7 @@ engine::EngineTotals SlabEngine::Totals() const {
     slots += partition.index().slots();
     totals.index_growing |= partition.index().growing();
     totals.pages_total += partition.arena().pages_used().Get();
-    totals.pages_free += partition.arena().pages_total() - partition.arena().pages_used().Get();
+    totals.pages_free += partition.arena().pool_pages();
   }
   ForEachClass([&](uint32_t c, uint32_t) {
     totals.evictions += Sum(&ClassCounters::evicted, c);
@@ -97,7 +97,7 @@ engine::EngineTotals SlabEngine::Totals() const {
   });
   totals.index_power = static_cast<uint64_t>(std::bit_width(slots - 1));
   totals.page_size_bytes = classes_->page_size();
-  totals.memory_limit_bytes = options_.memory_limit_bytes;
+  totals.memory_limit_bytes = memory_limit_bytes_.load(std::memory_order_relaxed);
   return totals;
 }
 
@@ -185,6 +185,7 @@ void SlabEngine::SlabStatistics(engine::StatSink& sink) const {
     out.Put("cas_hits", Sum(&ClassCounters::cas_hits, c));
     out.Put("cas_badval", Sum(&ClassCounters::cas_badval, c));
     out.Put("touch_hits", Sum(&ClassCounters::touch_hits, c));
+    out.Put("pages_moved", Sum(&ClassCounters::pages_moved, c));
   });
   sink.Put("active_slabs", active);
   const engine::EngineTotals totals = Totals();

@@ -95,11 +95,6 @@
 > stats res
 < RESET
 
-== stats sizes
-> stats sizes
-< STAT sizes_status disabled
-< END
-
 == stats items and slabs of an empty cache
 @ server
 > stats items
@@ -160,21 +155,11 @@
 @ only torc
 > watch
 < ERROR
-> lru_crawler enable
-< ERROR
-> lru tune 10 25 0.1 2.0
-< ERROR
-> slabs automove 0
-< ERROR
-> cache_memlimit 100
-< ERROR
 > extstore free_memchunks 1 1
 < ERROR
 > refresh_certs
 < ERROR
 > stats detail on
-< ERROR
-> stats cachedump 1 1
 < ERROR
 > stats conns
 < ERROR

@@ -1,0 +1,46 @@
+// A blocking connection to a cache server, for a program that does one thing at a time.
+//
+// Owner: the caller. Affinity: one thread. Lifetime: open until destroyed. Invariant: after a
+// failure error() says what happened, and nothing more can be asked.
+#ifndef TORC_SRC_COPY_CONNECTION_H_
+#define TORC_SRC_COPY_CONNECTION_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace torc::copy {
+
+class Connection {
+ public:
+  Connection() = default;
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // `where`: HOST, HOST:PORT, [IPv6]:PORT, or the path of a UNIX socket, which has a '/'.
+  [[nodiscard]] bool Open(const std::string& where);
+  [[nodiscard]] bool Send(std::string_view bytes);
+  // The next line, without its line end. Valid until the next read.
+  [[nodiscard]] bool ReadLine(std::string_view* line);
+  // Exactly `size` bytes. Valid until the next read.
+  [[nodiscard]] bool Read(size_t size, std::string_view* bytes);
+  // Whether a whole line has been received already.
+  bool HasLine() const { return buffer_.find('\n', at_) != std::string::npos; }
+
+  const std::string& error() const { return error_; }
+
+ private:
+  [[nodiscard]] bool Fail(std::string error);
+  [[nodiscard]] bool Receive();
+
+  int fd_ = -1;
+  std::string where_;
+  std::string buffer_;
+  size_t at_ = 0;  // what stands before has been read
+  std::string error_;
+};
+
+}  // namespace torc::copy
+
+#endif  // TORC_SRC_COPY_CONNECTION_H_

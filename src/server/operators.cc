@@ -1,0 +1,382 @@
+#include "src/server/operators.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "proto/text/encoder.h"
+
+namespace torc::server {
+
+using engine::Engine;
+using engine::ItemInfo;
+using engine::PinInfo;
+using engine::WalkCursor;
+using proto::OperatorRequest;
+
+namespace {
+
+// Items of one slice, which others wait for: about 20 microseconds to find and show, and as much to
+// send.
+constexpr uint32_t kSliceItems = 64;
+constexpr uint32_t kSlicePins = 128;
+constexpr size_t kTextCapacity =
+    Job::kTextBytes + (engine::kWalkOvershootMax + 1) * Job::kLineBytesMax;
+
+// memcached's cachedump shows no more than this.
+constexpr uint64_t kCachedumpBytesMax = 2 << 20;
+
+// stats sizes counts in steps of 32 bytes, as memcached does, up to this size; beyond, where
+// memcached would print a line for each of its items, in steps of 32 KiB.
+constexpr uint64_t kSizeStep = 32;
+constexpr uint64_t kFineSizesMax = 1 << 20;
+constexpr uint64_t kSizeStepBeyond = 32 << 10;
+constexpr size_t kFineSizes = kFineSizesMax / kSizeStep + 1;
+// Key, header and chain of the largest value (-I 1g) do not fill one more step of a megabyte.
+constexpr size_t kSizesMax = kFineSizes + ((uint64_t{1} << 30) + (1 << 20)) / kSizeStepBeyond;
+
+size_t SizeIndex(uint64_t bytes) {
+  if (bytes <= kFineSizesMax) return (bytes + kSizeStep - 1) / kSizeStep;
+  const uint64_t beyond = bytes - kFineSizesMax;
+  return std::min(kSizesMax - 1, kFineSizes - 1 + (beyond + kSizeStepBeyond - 1) / kSizeStepBeyond);
+}
+uint64_t SizeAt(size_t index) {
+  return index < kFineSizes ? index * kSizeStep
+                            : kFineSizesMax + (index - kFineSizes + 1) * kSizeStepBeyond;
+}
+
+// Writes lines into a job's text.
+class Line {
+ public:
+  explicit Line(Job& job) : job_(job), at_(job.text.get() + job.text_size) {}
+  ~Line() { job_.text_size = static_cast<size_t>(at_ - job_.text.get()); }
+
+  Line& operator<<(std::string_view text) {
+    at_ = proto::Encode(at_, text);
+    return *this;
+  }
+  Line& operator<<(uint64_t number) {
+    at_ = proto::EncodeDecimal(at_, number);
+    return *this;
+  }
+  // As in a URI: what is no letter, digit or one of -._~ becomes %XX.
+  Line& Escaped(std::string_view key) {
+    constexpr char kDigits[] = "0123456789ABCDEF";
+    for (const char byte : key) {
+      const auto c = static_cast<unsigned char>(byte);
+      if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+          c == '.' || c == '_' || c == '~') {
+        *at_++ = byte;
+      } else {
+        *at_++ = '%';
+        *at_++ = kDigits[c >> 4];
+        *at_++ = kDigits[c & 15];
+      }
+    }
+    return *this;
+  }
+
+ private:
+  Job& job_;
+  char* at_;
+};
+
+class Dumper final : public engine::ItemVisitor, public engine::PinVisitor {
+ public:
+  Dumper(Job& job, const Epoch& start, RelativeSeconds now) : job_(job), start_(start), now_(now) {}
+
+  bool Visit(const ItemInfo& item) override {
+    if (!job_.request.all && !job_.request.classes[item.size_class]) return true;
+    Line line(job_);
+    switch (job_.kind) {
+      case Job::Kind::kMetadump:
+        Metadump(line, item);
+        break;
+      case Job::Kind::kMgdump:
+        line << "mg " << item.key << "\r\n";
+        break;
+      case Job::Kind::kCachedump:
+        if (job_.number == 0) return false;
+        --job_.number;
+        line << "ITEM " << item.key << " [" << uint64_t{item.value_size} << " b; "
+             << (item.exptime == kNeverExpires ? 0 : Wall(item.exptime)) << " s]\r\n";
+        break;
+      default:
+        ++job_.sizes[SizeIndex(item.item_bytes)];
+        return true;
+    }
+    return HasRoom();
+  }
+
+  bool Visit(const PinInfo& pin) override {
+    Line line(job_);
+    line << "REF key=";
+    line.Escaped(pin.item.key) << " cls=" << uint64_t{pin.item.size_class}
+                               << " size=" << pin.item.item_bytes << " refs=" << uint64_t{pin.pins}
+                               << " secs=" << uint64_t{now_ - std::min(now_, pin.since)}
+                               << " live=" << (pin.live ? "yes" : "no") << "\r\n";
+    return HasRoom();
+  }
+
+ private:
+  // memcached's line, to the byte: it ends in a blank and a bare line feed.
+  void Metadump(Line& line, const ItemInfo& item) {
+    line << "key=";
+    line.Escaped(item.key) << " exp=";
+    if (item.exptime == kNeverExpires) {
+      line << "-1";
+    } else {
+      line << Wall(item.exptime);
+    }
+    line << " la=" << Wall(item.last_access) << " cas=" << item.cas
+         << " fetch=" << (item.fetched ? "yes" : "no") << " cls=" << uint64_t{item.size_class}
+         << " size=" << item.item_bytes << " flags=" << uint64_t{item.client_flags} << " \n";
+  }
+  uint64_t Wall(RelativeSeconds t) const { return static_cast<uint64_t>(start_.ToWall(t)); }
+  bool HasRoom() const { return job_.text_size < Job::kTextBytes; }
+
+  Job& job_;
+  const Epoch& start_;
+  const RelativeSeconds now_;
+};
+
+bool IsDump(OperatorRequest::Kind kind) {
+  return kind == OperatorRequest::Kind::kMetadump || kind == OperatorRequest::Kind::kMgdump;
+}
+
+// What a dump says when it is over; the others are told apart in Operators::End.
+std::string_view Ending(Job::Kind kind) {
+  return kind == Job::Kind::kMgdump ? proto::kMetaEnd : proto::kEnd;
+}
+
+}  // namespace
+
+void Operators::Say(Connection& c, std::string_view text) {
+  if (!c.broken && !c.out.Append(core_.buffers, text)) core_.Break(c, Cause::kReplyNoMemory);
+  core_.MarkDirty(c);
+}
+
+void Operators::Refuse(Connection& c, Cause error, bool noreply) {
+  const std::string_view text = core_.FailureReply(error);
+  if (!noreply) Say(c, text);
+}
+
+Job* Operators::Start(Connection& c, Job::Kind kind, bool is_dump) {
+  if (is_dump) {
+    if (core_.shared.dumps.fetch_add(1, std::memory_order_relaxed) >= kDumpsMax) {
+      core_.shared.dumps.fetch_sub(1, std::memory_order_relaxed);
+      Refuse(c, Cause::kTooManyDumps, false);
+      return nullptr;
+    }
+  }
+  // From the heap: rare, and at most kDumpsMax of the large ones.
+  auto job = std::make_unique<Job>();
+  job->connection = &c;
+  job->kind = kind;
+  job->is_dump = is_dump;
+  if (is_dump) job->text = std::make_unique_for_overwrite<char[]>(kTextCapacity);
+  c.job = job.release();
+  c.state = ConnectionState::kJob;
+  return c.job;
+}
+
+void Operators::Execute(Connection& c, const proto::Request& request) {
+  using Kind = OperatorRequest::Kind;
+  Shared& shared = core_.shared;
+  const OperatorRequest asked =
+      proto::ParseOperator(request.command, request.rest, core_.engine().size_classes());
+  const auto start = [&](Job::Kind kind, uint32_t number, bool is_dump = false) {
+    Job* const job = Start(c, kind, is_dump);
+    if (job == nullptr) return;
+    job->request = asked;
+    job->number = number;
+    job->noreply = request.noreply;
+    if (is_dump) Say(c, proto::kOk);
+  };
+  const bool crawls = IsDump(asked.kind) || asked.kind == Kind::kCrawl;
+  Cause error = asked.error;
+  if (crawls && !shared.crawler_on.load(std::memory_order_relaxed)) error = Cause::kCrawlerIsOff;
+  if (IsDump(asked.kind) && !shared.options.dumps_enabled) {
+    error = asked.kind == Kind::kMetadump ? Cause::kDumpsDisabled : Cause::kKeyDumpsDisabled;
+  }
+  if (asked.kind == Kind::kCrawlerOn && shared.crawler_on.load(std::memory_order_relaxed)) {
+    error = Cause::kCrawlerIsOn;
+  }
+  if (asked.kind == Kind::kMemoryLimit && error == Cause::kNone &&
+      uint64_t{asked.number} << 20 > core_.engine().MemoryLimitMax()) {
+    error = Cause::kMemoryLimitTooLarge;
+  }
+  if (error != Cause::kNone) return Refuse(c, error, request.noreply);
+
+  switch (asked.kind) {
+    case Kind::kMetadump:
+      return start(Job::Kind::kMetadump, 0, true);
+    case Kind::kMgdump:
+      return start(Job::Kind::kMgdump, 0, true);
+    case Kind::kCrawl:
+      return start(Job::Kind::kCrawl, 0);
+    case Kind::kCrawlerOn:
+    case Kind::kCrawlerOff: {
+      const bool on = asked.kind == Kind::kCrawlerOn;
+      shared.crawler_on.store(on, std::memory_order_relaxed);
+      return start(Job::Kind::kCrawler, on);
+    }
+    case Kind::kCrawlerSleep:
+      shared.crawler_sleep_us.store(asked.number, std::memory_order_relaxed);
+      break;
+    case Kind::kCrawlerToCrawl:
+      shared.crawler_to_crawl.store(asked.number, std::memory_order_relaxed);
+      break;
+    case Kind::kReassign:
+      return start(Job::Kind::kReassign, asked.from);
+    case Kind::kAutomove:
+      shared.automove.store(asked.number, std::memory_order_relaxed);
+      return start(Job::Kind::kAutomove, asked.number != 0);
+    case Kind::kMemoryLimit:
+      return start(Job::Kind::kLimit, asked.number);
+    case Kind::kTuning:
+      break;
+    case Kind::kCachedump:
+      CHECK(!"parsed by ParseCachedump");
+  }
+  if (!request.noreply) Say(c, proto::kOk);
+}
+
+void Operators::Cachedump(Connection& c, std::string_view arguments) {
+  const OperatorRequest asked = proto::ParseCachedump(arguments, core_.engine().size_classes());
+  const Cause error =
+      core_.shared.options.dumps_enabled ? asked.error : Cause::kCachedumpDisabled;
+  if (error != Cause::kNone) return Refuse(c, error, false);
+  Job* const job = Start(c, Job::Kind::kCachedump, /*is_dump=*/true);
+  if (job == nullptr) return;
+  job->request = asked;
+  job->number = asked.number == 0 ? UINT32_MAX : asked.number;
+}
+
+void Operators::Sizes(Connection& c) {
+  Job* const job = Start(c, Job::Kind::kSizes, /*is_dump=*/true);
+  if (job == nullptr) return;
+  job->request.all = true;
+  job->sizes.resize(kSizesMax);
+}
+
+void Operators::RunSlice(Job& job) {
+  Engine& engine = core_.engine();
+  const ShardId self = core_.self();
+  Dumper dumper(job, core_.shard.start(), core_.shard.now());
+  job.text_size = 0;
+  switch (job.kind) {
+    case Job::Kind::kMetadump:
+    case Job::Kind::kMgdump:
+    case Job::Kind::kCachedump:
+    case Job::Kind::kSizes:
+      engine.Walk(self, &job.cursor, kSliceItems, dumper);
+      return;
+    case Job::Kind::kRefs:
+      engine.ListPins(self, &job.cursor, kSlicePins, dumper);
+      return;
+    case Job::Kind::kCrawl:
+      engine.Crawl(self);
+      break;
+    case Job::Kind::kCrawler:
+      engine.SetCrawler(self, job.number != 0);
+      break;
+    case Job::Kind::kAutomove:
+      engine.SetAutomove(self, job.number != 0);
+      break;
+    case Job::Kind::kLimit:
+      engine.SetMemoryLimit(self, uint64_t{job.number} << 20);
+      break;
+    case Job::Kind::kReassign:
+      switch (engine.MovePage(self, job.number)) {
+        case Engine::MoveResult::kMoved:
+          job.moved = true;
+          break;
+        case Engine::MoveResult::kBusy:
+          job.busy = true;
+          break;
+        case Engine::MoveResult::kNoSpare:
+          break;
+      }
+      break;
+  }
+  job.cursor.done = true;
+}
+
+void Operators::TakeSlice(Connection& c, Job& job) {
+  if (job.text_size != 0) {
+    job.shown_bytes += job.text_size;
+    Say(c, {job.text.get(), job.text_size});
+  }
+  if (job.kind == Job::Kind::kCachedump &&
+      (job.number == 0 || job.shown_bytes >= kCachedumpBytesMax)) {
+    job.shard = core_.shard.shards();
+  } else if (job.cursor.done) {
+    ++job.shard;
+    job.cursor = {};
+  }
+}
+
+Operators::Step Operators::Continue(Connection& c) {
+  Job& job = *c.job;
+  if (job.under_way) return Step::kBlocked;
+  if (job.shard == core_.shard.shards()) {
+    End(c, job);
+    return Step::kDone;
+  }
+  if (job.shard == core_.self()) {
+    RunSlice(job);
+    TakeSlice(c, job);
+    return Step::kShare;
+  }
+  if (!desk_.ReserveSend(c, job.shard)) return Step::kLater;
+  job.under_way = true;
+  core_.shard.Send(job.shard, {static_cast<uint32_t>(MessageKind::kJob), 0, &job});
+  return Step::kBlocked;
+}
+
+void Operators::OnRequest(ShardId from, const shard::Message& message) {
+  RunSlice(*static_cast<Job*>(message.payload));
+  core_.shard.Answer(from, message);
+}
+
+void Operators::OnAnswer(const shard::Message& message) {
+  Job& job = *static_cast<Job*>(message.payload);
+  Connection& c = *job.connection;
+  job.under_way = false;
+  TakeSlice(c, job);
+  desk_.Settle(c);
+}
+
+void Operators::End(Connection& c, Job& job) {
+  c.state = ConnectionState::kCommand;  // first: what follows may close the connection
+  if (job.kind == Job::Kind::kSizes) {
+    char line[2 * proto::kDecimalBytesMax + proto::kStatBytesAround];
+    for (size_t i = 0; i < job.sizes.size(); ++i) {
+      if (job.sizes[i] == 0) continue;
+      char name[proto::kDecimalBytesMax];
+      const char* const name_end = proto::EncodeDecimal(name, SizeAt(i));
+      const char* const end =
+          proto::EncodeStat(line, {name, static_cast<size_t>(name_end - name)}, job.sizes[i]);
+      Say(c, {line, static_cast<size_t>(end - line)});
+    }
+  }
+  if (job.is_dump) {
+    Say(c, Ending(job.kind));
+  } else if (job.kind == Job::Kind::kReassign && !job.moved) {
+    Refuse(c, job.busy ? Cause::kReassignBusy : Cause::kReassignNoSpare, job.noreply);
+  } else if (!job.noreply) {
+    Say(c, proto::kOk);
+  }
+  Drop(c);
+}
+
+void Operators::Drop(Connection& c) {
+  if (c.job == nullptr) return;
+  CHECK(!c.job->under_way);
+  if (c.job->is_dump) core_.shared.dumps.fetch_sub(1, std::memory_order_relaxed);
+  delete c.job;
+  c.job = nullptr;
+}
+
+}  // namespace torc::server
