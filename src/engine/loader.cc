@@ -92,12 +92,13 @@ const char* loading_path = nullptr;
 // An exception from a static object of a shared object cannot cross dlopen, which is C: it ends in
 // std::terminate. So that this is a message and an exit all the same, it ends here.
 [[noreturn]] void EndLoading() {
-  std::string error;
+  const std::string subject = std::string("engine ") + loading_path + ": loading it";
+  std::string error = subject + " ends the process";
   (void)Guarded(
       [] {
         if (std::current_exception() != nullptr) std::rethrow_exception(std::current_exception());
       },
-      std::string("engine ") + loading_path + ": loading it", &error);
+      subject, &error);
   std::fprintf(stderr, "torc: %s\n", error.c_str());
   std::_Exit(EX_USAGE);
 }

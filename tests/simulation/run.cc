@@ -30,7 +30,7 @@ ring::SimOptions RingOptions(Weather weather, Random* random) {
   // The worker counts on this many, and on no more bytes in each; with fewer bytes in a buffer more
   // are in use.
   options.buffer_count = server::kReceiveBuffers;
-  options.buffer_size_bytes = 64u << random->Below(9);
+  options.buffer_size_bytes = std::min(64u << random->Below(9), server::kReceiveBufferBytes);
   options.completions_per_turn_max = 8u << random->Below(8);
   options.window_bytes = 512u << random->Below(9);
   if (weather == Weather::kMixed || weather == Weather::kBreaking) {
