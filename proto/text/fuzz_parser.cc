@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "proto/text/encoder.h"
+#include "proto/text/operator.h"
 #include "proto/text/parser.h"
 #include "src/base/assert.h"
 
@@ -53,6 +54,13 @@ void CheckKeys(const Request& request, std::string_view line) {
   }
 }
 
+void CheckOperator(const OperatorRequest& request) {
+  CHECK_LT(static_cast<size_t>(request.error), kErrorCount);
+  CHECK((request.classes >> 64).none());
+  if (request.error != ErrorId::kNone) return;
+  CHECK(request.from <= 63 && request.to <= 63);
+}
+
 void CheckLine(std::string_view line) {
   const Request request = ParseLine(line);
   CheckEqual(request, internal::ParseLineInFull(line));
@@ -67,6 +75,8 @@ void CheckLine(std::string_view line) {
   CHECK_LE(request.key.size(), kKeyBytesMax);
   CHECK(request.key.find(' ') == std::string_view::npos);
   if (IsRetrieval(request.command)) CheckKeys(request, line);
+  if (IsOperator(request.command)) CheckOperator(ParseOperator(request.command, request.rest, 63));
+  if (request.command == Command::kStats) CheckOperator(ParseCachedump(request.rest, 63));
 }
 
 }  // namespace

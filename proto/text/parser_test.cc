@@ -91,6 +91,10 @@ TEST_CASE("each command is known by its name alone") {
       {"mn", Command::kMetaNoop},
       {"quit", Command::kQuit},
       {"shutdown", Command::kShutdown},
+      {"lru_crawler", Command::kLruCrawler},
+      {"lru", Command::kLru},
+      {"slabs", Command::kSlabs},
+      {"cache_memlimit", Command::kMemoryLimit},
   };
   for (const Row& row : kRows) {
     CAPTURE(row.line);
@@ -127,6 +131,8 @@ TEST_CASE("leading blanks hide all but the rare commands") {
   CHECK(Parse("  flush_all 7").exptime == 7);
   CHECK(Parse(" verbosity 1").level == 1);
   CHECK(Parse(" shutdown").command == Command::kShutdown);
+  CHECK(Parse(" lru_crawler").command == Command::kLruCrawler);
+  CHECK(Parse(" cache_memlimit").command == Command::kMemoryLimit);
 }
 
 TEST_CASE("noreply is the last of at most 23 tokens, in unknown commands too") {
@@ -159,6 +165,8 @@ TEST_CASE("noreply is the last of at most 23 tokens, in unknown commands too") {
       {"verbosity noreply", true},
       {"verbosity 1 2 3 noreply", true},
       {"shutdown noreply", true},
+      {"lru mode flat noreply", true},
+      {"cache_memlimit 8 noreply", true},
       {"foo noreply", true},
       {" get k noreply", true},
       {"noreply", true},

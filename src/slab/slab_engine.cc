@@ -64,11 +64,12 @@ std::unique_ptr<SlabEngine> SlabEngine::Create(const engine::EngineOptions& opti
   // Where address space is short, the limit cannot be raised.
   if (!can_map(options.memory_limit_max_bytes)) possible.memory_limit_max_bytes = 0;
   if (!can_map(options.memory_limit_bytes)) {
-    *error = "cannot reserve " +
-             std::to_string(2 * (options.memory_limit_bytes + options.shards * kHugePageBytes) >> 20) +
-             " MiB of address space for items: " + std::strerror(errno) +
-             ". Lower -m, raise the limit of address space (ulimit -v), or set "
-             "vm.overcommit_memory to 0 or 1";
+    *error =
+        "cannot reserve " +
+        std::to_string(2 * (options.memory_limit_bytes + options.shards * kHugePageBytes) >> 20) +
+        " MiB of address space for items: " + std::strerror(errno) +
+        ". Lower -m, raise the limit of address space (ulimit -v), or set "
+        "vm.overcommit_memory to 0 or 1";
     return nullptr;
   }
   return std::make_unique<SlabEngine>(possible);

@@ -41,6 +41,12 @@ constexpr Fixed kFixed[] = {
     {"touch c0 soon", "CLIENT_ERROR invalid exptime argument"},
     {"set c0 0 0 much", kBadLine},
     {"stats reset", "RESET"},
+    {"lru_crawler crawl all", "OK"},
+    {"lru_crawler metadump nonsense", "BADCLASS invalid class id"},
+    {"slabs automove 0", "OK"},
+    {"slabs automove 1", "OK"},
+    {"lru mode flat", "OK"},
+    {"cache_memlimit 7", "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m"},
 };
 
 std::string_view VerbName(Verb verb) {
@@ -433,9 +439,11 @@ Command Client::InventStore() {
 Command Client::InventLine() {
   Command command;
   if (random_.Chance(200)) {
-    static constexpr std::string_view kGroups[] = {"", " items", " slabs", " settings", " sizes"};
+    static constexpr std::string_view kListings[] = {
+        "stats",       "stats items", "stats slabs",           "stats settings",
+        "stats sizes", "stats refs",  "stats cachedump 3 100", "lru_crawler mgdump all"};
     command.kind = Kind::kStats;
-    command.wire = "stats" + std::string(kGroups[random_.Below(std::size(kGroups))]) + "\r\n";
+    command.wire = std::string(kListings[random_.Below(std::size(kListings))]) + "\r\n";
     return command;
   }
   const Fixed& fixed = kFixed[random_.Below(std::size(kFixed))];
@@ -554,8 +562,11 @@ bool Client::HearOne() {
     std::string_view line;
     if (!TakeLine(&line)) return false;
     if (command.kind == Kind::kStats) {
-      while (line != "END") {
-        if (!line.starts_with("STAT ")) throw Mismatch("not a statistic: " + std::string(line));
+      // Only so many walk over all items at a time.
+      while (line != "END" && line != "EN" && !line.starts_with("BUSY")) {
+        const bool listed = line.starts_with("STAT ") || line.starts_with("ITEM ") ||
+                            line.starts_with("REF ") || line.starts_with("mg ") || line == "OK";
+        if (!listed) throw Mismatch("not of a listing: " + std::string(line));
         if (!TakeLine(&line)) {
           heard_at_ = start;
           return false;

@@ -49,7 +49,7 @@ struct Command {
     kDelete,  // keys[0]
     kFlush,
     kLine,   // one line, `expected`
-    kStats,  // lines up to END
+    kStats,  // lines up to END or EN
     kQuit,   // no reply
   };
 
