@@ -37,8 +37,7 @@ void FailureLog::Say(Cause cause, int system_error, int verbosity, int64_t now_n
   }
   char more[64] = "";
   if (unsaid != 0) {
-    std::snprintf(more, sizeof(more), ", and %llu more",
-                  static_cast<unsigned long long>(unsaid));
+    std::snprintf(more, sizeof(more), ", and %llu more", static_cast<unsigned long long>(unsaid));
   }
   char line[512];
   const int size = std::snprintf(line, sizeof(line), "torc: %.*s: %.*s%s%s\n", Size(row.counter),
