@@ -88,6 +88,7 @@ struct Core {
   void ResetCounters() {
     counters.Reset();
     failures.Reset();
+    shard.ResetLongest();
   }
 
   void MarkReady(Connection& c) {

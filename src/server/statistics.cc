@@ -1,5 +1,6 @@
 #include "src/server/statistics.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <initializer_list>
@@ -106,6 +107,8 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   uint64_t overflows = 0;
   uint64_t lost = 0;
   uint64_t enters = 0;
+  uint64_t turn_us_max = 0;
+  uint64_t background_us_max = 0;
   bool accepting = true;
   for (const Core* other : shared.cores) {
     buffer_bytes += other->buffers.size_bytes();
@@ -115,6 +118,9 @@ void GeneralStatistics(Core& core, StatWriter& out) {
     overflows += other->shard.ring_counters().completion_overflows.Get();
     lost += other->shard.ring_counters().completions_lost.Get();
     enters += other->shard.ring_counters().enters.Get();
+    turn_us_max = std::max(turn_us_max, other->shard.counters().turn_us_max.Get());
+    background_us_max =
+        std::max(background_us_max, other->shard.counters().background_us_max.Get());
     accepting = accepting && other->counters.accepting.Get() != 0;
   }
   const uint64_t memory_refused =
@@ -197,6 +203,8 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("output_full", sum({Cause::kOutputFull}));
   out.Put("tasks_stalled", sum({Cause::kOperationStalled}));
   out.Put("stores_delayed", sum({Cause::kStoreDelayed}));
+  out.Put("turn_us_max", turn_us_max);
+  out.Put("background_us_max", background_us_max);
   out.Put("ring_enters", enters);
   out.Put("ring_completion_overflows", overflows);
   out.Put("ring_completions_lost", lost);
