@@ -31,7 +31,11 @@ constexpr uint64_t kPeerChunkMaxBytes = uint64_t{512} << 10;
 // to spare.
 constexpr size_t kPrefetchGroup = 32;
 // Below this there is nothing to overlap.
+#ifndef TORC_NO_PREFETCH
 constexpr size_t kPrefetchOpsMin = 4;
+#else  // a build of the bench's (--config=no-prefetch), which shows what prefetching is worth
+constexpr size_t kPrefetchOpsMin = engine::kBatchMax + 1;
+#endif
 
 // A partition smaller than this could not hold a page of each of a few classes.
 constexpr uint32_t kPagesMin = 16;
