@@ -131,18 +131,18 @@ class Lookaside {
       slice.gets += multiget_;
       slice.hits += multiget_ - missed;
     }
-    // Large values in small batches: their sets must fit the sockets' buffers with nobody reading.
     for (size_t c = 0; c < streams_.size(); ++c) {
+      out_.clear();
       for (const uint64_t id : asked_[c]) {
-        out_ = "set ";
+        out_ += "set ";
         AppendKey(id);
         out_ += " 0 0 " + std::to_string(value_size_) + "\r\n";
         const size_t size = out_.size();
         out_.resize(size + value_size_);
         keyspace_.WriteValue(id, out_.data() + size);
         out_ += "\r\n";
-        streams_[c].Send(out_);
       }
+      streams_[c].Send(out_);
     }
     for (size_t c = 0; c < streams_.size(); ++c) {
       for (size_t i = 0; i < asked_[c].size(); ++i) {
