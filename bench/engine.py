@@ -15,15 +15,15 @@ from pathlib import Path
 
 import bench
 from bench import BenchError, Server
-from experiments import expiry, growth, hotkey, large, large_table, shards, shift
+from experiments import expiry, growth, hotkey, large, large_table, shards, shift, turns
 from experiments.lab import Lab, cores
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 
 EXPERIMENTS = {"growth": growth, "shift": shift, "large": large, "expiry": expiry,
-               "hotkey": hotkey, "table": large_table, "shards": shards}
-TOOLS = ("load", "fill", "probe", "lookaside")
+               "hotkey": hotkey, "table": large_table, "shards": shards, "turns": turns}
+TOOLS = ("load", "fill", "probe", "lookaside", "turns")
 
 
 def parameters(experiment, settings: list[str], tiny: bool) -> dict:
@@ -45,8 +45,11 @@ def check_settings(names: list[str], settings: list[str]) -> None:
 
 
 def servers_for(name: str, servers: list[Server], arguments: argparse.Namespace) -> list[Server]:
-    more = getattr(EXPERIMENTS[name], "more_servers", lambda *_: [])
-    return [*servers, *more(servers, arguments.no_prefetch)]
+    experiment = EXPERIMENTS[name]
+    more = getattr(experiment, "more_servers", lambda *_: [])
+    only = getattr(experiment, "ONLY", None)
+    return [server for server in [*servers, *more(servers, arguments.no_prefetch)]
+            if only in (None, server.name)]
 
 
 def measure(lab: Lab, names: list[str], servers: list[Server],

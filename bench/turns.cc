@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <ctime>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,10 +24,13 @@ namespace torc::bench {
 namespace {
 
 constexpr const char* kHelp = R"(usage: turns [options]
-Drives the slab engine through fills, changes of size, expiry and a flush; prints the longest turns.
+Drives the slab engine through growth, a flush, expiry and changes of size. Prints a line of JSON for
+each: the longest turn and its stages in microseconds of processor time.
 
   --items N            of the growth (20000000)
-  --memory-mb MB       of the growth; the shifts use 64 (4096)
+  --memory-mb MB       of the growth (4096)
+  --shift-mb MB        of the changes of size (64)
+  --seconds N          how long to watch what comes back after the flush and the expiry (60)
   --batch N            operations of a turn (128)
 )";
 
@@ -72,7 +76,15 @@ class Driver {
       Record(at);
     } while (!ops.empty());
   }
-  bool more() const { return more_; }
+
+  // Seconds without operations: turns while the engine has something to do, some in any case.
+  void Idle(uint64_t seconds) {
+    constexpr int kTurnsMin = 100, kTurnsMax = 50'000;
+    for (uint64_t second = 0; second < seconds; ++second) {
+      ++now;
+      for (int turn = 0; turn < kTurnsMax && (turn < kTurnsMin || more_); ++turn) Turn({});
+    }
+  }
 
   // Stores the keys of `keyspace`, a batch a turn. `expires`: seconds from now, by a key's number.
   template <typename Expires>
@@ -100,22 +112,18 @@ class Driver {
     }
   }
 
+  // Prints a line of JSON about the turns since the last Report.
   void Report(const std::string& title) {
     const engine::EngineTotals totals = engine_->Totals();
-    std::printf("%-34s %9lu turns  p99.9 %7.1f us  longest %8.1f us (", title.c_str(),
-                turns_.count(), Us(turns_.Percentile(99.9)), Us(turns_.max()));
+    std::printf("{\"what\":\"%s\",\"turns\":%lu,\"us_p999\":%.1f,\"us_max\":%.1f,\"stages_us\":{",
+                title.c_str(), turns_.count(), Us(turns_.Percentile(99.9)), Us(turns_.max()));
     for (int stage = 0; stage < kStages; ++stage) {
-      std::printf("%s%s %.1f", stage == 0 ? "" : ", ", kStageNames[stage], Us(longest_[stage]));
+      std::printf("%s\"%s\":%.1f", stage == 0 ? "" : ",", kStageNames[stage], Us(longest_[stage]));
     }
-    std::printf(")  by stage at most:");
-    for (int stage = 0; stage < kStages; ++stage) {
-      std::printf(" %.1f", Us(stage_max_[stage]));
-    }
-    std::printf("  CPU %.2f s  items %lu, failed %lu\n", static_cast<double>(total_ns_) / 1e9,
-                totals.items, failed_);
+    std::printf("},\"cpu_seconds\":%.3f,\"items\":%lu,\"failed\":%lu}\n",
+                static_cast<double>(total_ns_) / 1e9, totals.items, failed_);
     std::fflush(stdout);
     turns_ = {};
-    std::fill(std::begin(stage_max_), std::end(stage_max_), 0);
     total_ns_ = failed_ = 0;
   }
 
@@ -129,7 +137,6 @@ class Driver {
     total_ns_ += turn;
     for (int stage = 0; stage < kStages; ++stage) {
       const uint64_t ns = at[stage + 1] - at[stage];
-      stage_max_[stage] = std::max(stage_max_[stage], ns);
       if (is_longest) longest_[stage] = ns;
     }
   }
@@ -138,7 +145,6 @@ class Driver {
   std::unique_ptr<engine::Engine> engine_;
   Histogram turns_;
   uint64_t longest_[kStages] = {};  // the stages of the longest turn
-  uint64_t stage_max_[kStages] = {};
   uint64_t total_ns_ = 0;
   uint64_t failed_ = 0;
   bool more_ = false;
@@ -146,39 +152,36 @@ class Driver {
 
 RelativeSeconds Never(uint64_t) { return kNeverExpires; }
 
-void Growth(uint64_t memory_mb, uint64_t items, uint32_t batch) {
+void Growth(uint64_t memory_mb, uint64_t items, uint32_t batch, uint64_t seconds) {
   Driver driver(memory_mb, batch);
   driver.Store(Keyspace("k", items, 12, 8), Never);
   driver.Report("growth to " + std::to_string(items));
   driver.engine().Flush(0, kNeverExpires);
   driver.Turn({});
   driver.Report("flush");
-  // Turns as fast as they come for a minute of the engine's time.
-  for (int second = 0; second < 60; ++second) {
-    ++driver.now;
-    for (int turn = 0; turn < 50'000 && (turn < 100 || driver.more()); ++turn) driver.Turn({});
-  }
-  driver.Report("a minute after the flush");
+  driver.Idle(seconds);
+  driver.Report(std::to_string(seconds) + " s after the flush");
 }
 
-void Expiry(uint64_t memory_mb, uint64_t items, uint32_t batch) {
+void Expiry(uint64_t memory_mb, uint64_t items, uint32_t batch, uint64_t seconds) {
   Driver driver(memory_mb, batch);
   driver.Store(Keyspace("k", items, 12, 32), [&](uint64_t id) {
     return driver.now + static_cast<RelativeSeconds>(id % 2 == 0 ? 1 + Mix(id) % 20 : 3600);
   });
   driver.Report("fill with expiry");
-  for (int second = 1; second <= 60; ++second) {
-    ++driver.now;
-    for (int turn = 0; turn < 50'000 && (turn < 100 || driver.more()); ++turn) driver.Turn({});
-    if (second % 10 == 0) driver.Report("second " + std::to_string(second));
+  for (uint64_t second = 0; second < seconds;) {
+    const uint64_t step = std::min<uint64_t>(10, seconds - second);
+    driver.Idle(step);
+    second += step;
+    driver.Report("half expire in 20 s: at " + std::to_string(second) + " s");
   }
 }
 
-void Shift(uint32_t batch) {
-  Driver driver(64, batch);
+void Shift(uint64_t memory_mb, uint32_t batch) {
+  Driver driver(memory_mb, batch);
   const uint64_t sizes[] = {100, 2000, 20'000, 300'000, 1'000'000, 100, 20'000, 100};
   for (size_t i = 0; i < std::size(sizes); ++i) {
-    const uint64_t keys = (uint64_t{128} << 20) / (sizes[i] + 30);
+    const uint64_t keys = (memory_mb << 21) / (sizes[i] + 30);
     driver.Store(Keyspace("s" + std::to_string(i), keys, 12, sizes[i]), Never);
     driver.Report("shift to " + std::to_string(sizes[i]) + " bytes");
   }
@@ -189,11 +192,13 @@ int Main(int argc, char** argv) {
   const uint64_t items = flags.Number("items", 20'000'000);
   const uint64_t memory_mb = flags.Number("memory-mb", 4096);
   const auto batch = static_cast<uint32_t>(flags.Number("batch", 128));
+  const uint64_t shift_mb = flags.Number("shift-mb", 64);
+  const uint64_t seconds = flags.Number("seconds", 60);
   flags.RefuseOthers();
   if (batch == 0 || batch > engine::kBatchMax) Die("--batch: at most one batch of the engine");
-  Growth(memory_mb, items, batch);
-  Expiry(memory_mb, items / 10, batch);
-  Shift(batch);
+  Growth(memory_mb, items, batch, seconds);
+  Expiry(memory_mb, items / 10, batch, seconds);
+  Shift(shift_mb, batch);
   return 0;
 }
 

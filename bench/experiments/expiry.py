@@ -1,4 +1,4 @@
-"""Items expire and nobody asks for them: when is their memory back, and what does finding them cost?
+"""Items expire and nobody asks for them: when is their memory back, and at what cost?
 
 Half of the items live for 1 to `short_max` seconds, half for hours, in random order.
 """

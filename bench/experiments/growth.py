@@ -43,7 +43,8 @@ def show(results: dict[str, dict], p: dict) -> None:
             p["items"] / r["fill_seconds"], r["evictions"], r["index_mb"], r["resident_mb"],
             f"{r['kept_waiting_share']:.1%}"] for name, r in results.items()])
     for name, r in results.items():
-        slow = ", ".join(f"{s['us']:,.0f} us at {s['at_s']:.2f} s" for s in r["probe"]["slowest"][:5])
+        slow = ", ".join(f"{s['us']:,.0f} us at {s['at_s']:.2f} s"
+                         for s in r["probe"]["slowest"][:5])
         print(f"  {name}: slowest answers: {slow}")
 
 

@@ -11,7 +11,8 @@ from .lab import (PROBE_HEAD, Client, Lab, Running, expect, probe_cells, pseudo_
 TITLE = "large: values of 1 MB to 64 MB beside small gets"
 NEEDS = "3 GB of memory"
 DEFAULTS = {"memory_mb": 1024, "item_mb": 64, "writers": 4, "readers": 4, "seconds": 10.0,
-            "stalled": 12, "stalled_mb": 32, "seed": 1}
+            "stalled": 12, "stalled_mb": 32, "probe_us": 5000,
+            "seed": 1}
 TINY = {"memory_mb": 64, "item_mb": 4, "writers": 2, "readers": 2, "seconds": 0.5, "stalled": 4,
         "stalled_mb": 3}
 
@@ -34,9 +35,9 @@ class Traffic:
         chooser = random.Random(p["seed"])
         # Evenly over the powers of two: as many of 1 to 2 MB as of 32 to 64 MB.
         self.sizes = [int(low * (top / low) ** chooser.random()) for _ in range(self.keys)]
-        self.threads = (
-            [threading.Thread(target=self._guard, args=(self._write, i)) for i in range(p["writers"])] +
-            [threading.Thread(target=self._guard, args=(self._read, i)) for i in range(p["readers"])])
+        work = [self._write] * p["writers"] + [self._read] * p["readers"]
+        self.threads = [threading.Thread(target=self._guard, args=(each, number))
+                        for number, each in enumerate(work)]
 
     def __enter__(self) -> "Traffic":
         for thread in self.threads:
@@ -91,14 +92,15 @@ def run(lab: Lab, server: Server, p: dict) -> dict:
     figures: dict = {}
     with lab.serve(server, p["memory_mb"], "-I", f"{p['item_mb']}m") as running:
         figures["held_before"] = _capacity(running, p)
-        with lab.probing(running.port) as figures["probe_alone"]:
+        with lab.probing(running.port, every_us=p["probe_us"]) as figures["probe_alone"]:
             time.sleep(p["seconds"] / 4)
-        with lab.probing(running.port) as figures["probe"], Traffic(running.port, p) as traffic:
+        with lab.probing(running.port, every_us=p["probe_us"]) as figures["probe"], \
+                Traffic(running.port, p) as traffic:
             time.sleep(p["seconds"])
         figures["traffic"] = traffic.figures()
         # Uploads that stop half-way, beside the same traffic; then their clients die.
         stalled = [_stall(running, p, i) for i in range(p["stalled"])]
-        with lab.probing(running.port) as figures["probe_stalled"], \
+        with lab.probing(running.port, every_us=p["probe_us"]) as figures["probe_stalled"], \
                 Traffic(running.port, p) as traffic:
             time.sleep(p["seconds"] / 2)
         figures["traffic_stalled"] = traffic.figures()

@@ -1,7 +1,7 @@
 """Few shards or many, small memory or large: does the memory still hold what it should?
 
 Each case is filled threefold. `held` is the share of the memory that keys and values take
-afterwards. Then a value of nearly 1 MB is stored and read, and as many of them as there is room for.
+afterwards. Then values of nearly 1 MB are stored and read, twice as many as there is room for.
 """
 
 from bench import Server

@@ -1,7 +1,7 @@
 """The sizes of items change: does the new size get its memory, and how soon?
 
-Each phase is a look-aside load with keys of its own. A turnover is when as many bytes were stored as
-the memory has; `steady` is the hit ratio of the last third of the phase. A phase has recovered in
+Each phase is a look-aside load with keys of its own. A turnover is when as many bytes were stored
+as the memory has; `steady` is the hit ratio of the last third of the phase. A phase has recovered in
 the first slice from which on the ratio stays within 2 % of steady. An empty server that gets the
 same phase says what recovery can be at best: it has to be filled too.
 """
