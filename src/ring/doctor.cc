@@ -5,8 +5,8 @@
 #include <sys/resource.h>
 
 #include <cinttypes>
-#include <cstring>
 #include <cstdlib>
+#include <cstring>
 
 #include "src/base/file_text.h"
 #include "src/ring/kernel_abi.h"

@@ -42,7 +42,7 @@ enum class PageUse : uint8_t { kPool, kClass, kDraining, kItem };
 
 struct Page {
   PageUse use = PageUse::kPool;
-  bool listed = false;       // in its class's list of pages with free chunks
+  bool listed = false;  // in its class's list of pages with free chunks
   uint16_t size_class = 0;
   uint32_t used = 0;         // chunks handed out and not yet freed
   uint32_t cut = 0;          // chunks ever handed out since the page came to its class

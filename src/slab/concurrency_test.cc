@@ -86,6 +86,12 @@ void Run(uint32_t shards, uint64_t memory_bytes, int steady_keys, int rounds, bo
         const size_t k = random() % keys.size();
         if (shard.Owns(keys[k])) store(k);
       }
+      // An item that gets its first expiry is copied, under its readers.
+      if (const size_t k = random() % keys.size(); shard.Owns(keys[k])) {
+        const RelativeSeconds exptime = random() % 2 == 0 ? kNeverExpires : shard.now + 1'000'000;
+        const Result result = shard.Do(Verb::kTouch, keys[k], {}, 0, exptime);
+        Require(result == Result::kTouched || evicts, "a key that is there can be touched");
+      }
       // New keys, so that the index grows; some go again.
       const std::string fresh = "fresh" + std::to_string(random() % 1'000'000);
       if (shard.Owns(fresh)) shard.Do(random() % 4 == 0 ? Verb::kDelete : Verb::kSet, fresh, "x");

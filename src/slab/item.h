@@ -16,8 +16,8 @@
 // chunk is, so that a page can be walked without any other record of its contents.
 //
 // What few items need is not in the header: a field for the expiry exists only in items that were
-// stored with one, in chained ones, and in all where nothing may be evicted (-M). A touch that gives
-// an expiry to an item without the field makes a new item; see SlabEngine::Touch.
+// stored with one, in chained ones, and in all where nothing may be evicted (-M). A touch that
+// gives an expiry to an item without the field makes a new item; see SlabEngine::Touch.
 //
 // Owner: the arena, for one partition. Affinity: the bytes that follow the header, and its plain
 // fields, do not change between publication in the index and the reuse of the memory, so any shard
@@ -115,9 +115,7 @@ class Item {
   }
   // Not of pieces and free chunks, whose `sizes_` says something else.
   bool chained() const { return (sizes_ & kChained) != 0; }
-  uint32_t value_size() const {
-    return chained() ? sizes_ & ~kChained : sizes_ >> kSizeClassBits;
-  }
+  uint32_t value_size() const { return chained() ? sizes_ & ~kChained : sizes_ >> kSizeClassBits; }
   uint32_t size_class() const { return chained() ? kHeadsClass : sizes_ & kSizeClassMax; }
   Ref head() const { return sizes_; }       // of kPiece
   Ref next_free() const { return sizes_; }  // of kFree

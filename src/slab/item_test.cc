@@ -170,7 +170,8 @@ TEST_CASE("a chained value is written and read across its pieces") {
     for (uint32_t i = 0; i < shape.pieces; ++i) {
       ValueSpace::Refs(head)[i] =
           i < shape.pages ? (2 + i) * granules
-                          : 6 * granules + (i - shape.pages) * (classes.chunk_size_max() >> classes.granule_shift());
+                          : 6 * granules + (i - shape.pages) * (classes.chunk_size_max() >>
+                                                                classes.granule_shift());
     }
     std::string value(value_size, '\0');
     for (uint32_t i = 0; i < value_size; ++i) value[i] = static_cast<char>(i * 7 + i / 251);

@@ -74,7 +74,7 @@ void Ladder::Close(Moved moved, void* context) {
     const uint64_t chunks = ChunksOf(c);
     open_.reset(c);
     const uint64_t together = ChunksOf(next);
-    if (Gain(c, chunks, next, together - chunks) < -kGainMin) {
+    if (chunks == 0 || Gain(c, chunks, next, together - chunks) < -kGainMin) {
       moved(context, c, next, 1);
     } else {
       open_.set(c);

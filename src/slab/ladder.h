@@ -2,7 +2,8 @@
 // makes them worth their pages.
 //
 //   classes   |  .  .  C  .  .  .  f  .  .  .  C  .  .  .  .  C     C, f: open
-//   sizes        ----> C  ----------> f  -----> C ...                an item takes the next open one
+//   sizes        ----> C  ----------> f  -----> C ...                an item takes the next open
+//   one
 //
 // A coarse ladder alone wastes much by rounding. A fine one for everybody leaves pages half empty
 // wherever a class's share of the memory is less than a page, and keeps the few items there far too
@@ -16,8 +17,8 @@
 // So all items of one size, or of a few, sit in chunks that fit to the granule; mixed sizes get as
 // many classes as pay in their memory, and sizes that are rare share one with others.
 //
-// What is reckoned in: a class's share of the pages is its share of the bytes stored, as all classes
-// tend to turn over at the same pace.
+// What is reckoned in: a class's share of the pages is its share of the bytes stored, as all
+// classes tend to turn over at the same pace.
 //
 // Owner: Partition. Affinity: shard. Lifetime: the partition's. Invariant: the coarse classes are
 // open; for each size, the class it takes is the smallest open one that holds it.

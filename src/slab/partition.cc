@@ -196,8 +196,8 @@ void Partition::NoteSize(size_t bytes) {
   ladder_.Adapt(
       [](void* context, uint32_t from, uint32_t to, double share) {
         Partition& p = *static_cast<Partition*>(context);
-        const uint64_t bytes_moved = static_cast<uint64_t>(
-            share * static_cast<double>(p.supply_[from].taken_bytes));
+        const uint64_t bytes_moved =
+            static_cast<uint64_t>(share * static_cast<double>(p.supply_[from].taken_bytes));
         p.supply_[from].taken_bytes -= bytes_moved;
         p.supply_[to].taken_bytes += bytes_moved;
       },
@@ -550,8 +550,8 @@ uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
       // In a class of few items the hand may have come around.
       Item* const item = victims[i].item;
       if (item->state() != ChunkState::kLive) continue;
-      const uint64_t bytes = classes_.chunk_size(size_class) +
-                             (uint64_t{WholePages(item)} << classes_.page_shift());
+      const uint64_t bytes =
+          classes_.chunk_size(size_class) + (uint64_t{WholePages(item)} << classes_.page_shift());
       supply_[size_class].evicted_since_bytes += bytes;
       Evict(item, victims[i].hash);
       ++evicted;
@@ -573,12 +573,13 @@ double Partition::TurnoverWithPageMore(uint32_t size_class) const {
 }
 
 double Partition::TurnoverWithPageLess(uint32_t size_class) const {
-  if (size_class != classes_.heads() && !ladder_.is_open(size_class)) return 0;
-  // The last page of an open class is given up only when hardly anything is stored there any more.
-  constexpr uint64_t kLastPageParts = 32;
-  const uint64_t rest = std::max<uint64_t>(BytesHeld(size_class) - classes_.page_size(),
-                                           classes_.page_size() / kLastPageParts);
-  return static_cast<double>(supply_[size_class].taken_bytes) / static_cast<double>(rest);
+  // The last page of a class goes only if all classes have but one: what is hot in it would
+  // go too, as a drain does not look at reads.
+  constexpr double kLastPage = 1e-6;
+  const uint64_t held = BytesHeld(size_class);
+  const double rest =
+      held > classes_.page_size() ? static_cast<double>(held - classes_.page_size()) : kLastPage;
+  return static_cast<double>(supply_[size_class].taken_bytes + 1) / rest;
 }
 
 bool Partition::DeservesPage(uint32_t size_class) {
@@ -600,20 +601,38 @@ bool Partition::DeservesPage(uint32_t size_class) {
 }
 
 bool Partition::BeginDrainOf(uint32_t size_class) {
+  // Of the next pages, the one with the fewest items that were read, by a sample of each: a drain
+  // evicts them all.
+  constexpr uint32_t kPagesLookedAt = 16;
+  constexpr uint32_t kSample = 32;
   const PageId first = arena_.page_class(size_class).hand_page;
-  for (PageId id = first; id != 0;) {
+  PageId best = 0;
+  uint32_t best_read = kSample + 1;
+  uint32_t looked_at = 0;
+  for (PageId id = first; id != 0 && (best == 0 || looked_at < kPagesLookedAt);) {
     const Page& page = arena_.page(id);
     if (page.held == 0) {
-      drain_page_ = id;
-      drain_chunk_ = 0;
-      arena_.BeginDrain(id);
-      counters_.pages_moved.Add(1);
-      class_counters_[size_class].pages_moved.Add(1);
-      return true;
+      ++looked_at;
+      const uint32_t step = page.cut / kSample + 1;
+      uint32_t read = 0;
+      for (uint32_t i = 0; i < page.cut; i += step) {
+        const Item* const item = arena_.ChunkAt(id, i);
+        read += item->state() == ChunkState::kLive && item->access_count() != 0;
+      }
+      if (read < best_read) {
+        best = id;
+        best_read = read;
+      }
     }
     id = page.next == first ? 0 : page.next;
   }
-  return false;
+  if (best == 0) return false;
+  drain_page_ = best;
+  drain_chunk_ = 0;
+  arena_.BeginDrain(best);
+  counters_.pages_moved.Add(1);
+  class_counters_[size_class].pages_moved.Add(1);
+  return true;
 }
 
 void Partition::DrainStep() {
@@ -675,8 +694,7 @@ bool Partition::PageComingFor(uint32_t size_class) const {
 
 Room Partition::MakeRoomForChunk(uint32_t size_class) {
   if (!evict_) {
-    const bool coming =
-        AnyClassNear(size_class, [&](uint32_t c) { return supply_[c].limbo > 0; });
+    const bool coming = AnyClassNear(size_class, [&](uint32_t c) { return supply_[c].limbo > 0; });
     return coming || pages_coming() > 0 ? Room::kLater : Room::kNever;
   }
   const bool own_coming = supply_[size_class].limbo > 0;

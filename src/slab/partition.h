@@ -17,12 +17,12 @@
 // with it, it turns over faster than the other one without it; the page is drained, its items
 // evicted. For each page's worth that a class evicts it may take one page, so what moves is bounded
 // by what is stored, and after a shift in item sizes the memory follows; and when all classes turn
-// over at nearly the same pace, nothing moves, however few pages some have. A chained item that waits
-// for pages earmarks them, so that small items, which find room in their classes, do not take each
-// one that comes free.
+// over at nearly the same pace, nothing moves, however few pages some have. A chained item that
+// waits for pages earmarks them, so that small items, which find room in their classes, do not take
+// each one that comes free.
 //
-// Which size classes there are beside the coarse ones follows what is stored (ladder.h). A class that
-// was closed takes no chunks any more and so turns over most slowly: its pages go first.
+// Which size classes there are beside the coarse ones follows what is stored (ladder.h). A class
+// that was closed takes no chunks any more and so turns over most slowly: its pages go first.
 //
 // Owner: SlabEngine. Affinity: shard, but for what is marked `any shard`. Lifetime: the engine's.
 // Invariant: the index holds exactly the items in state kLive; the counters match a walk of all
@@ -237,7 +237,7 @@ class Partition {
   uint64_t BytesHeld(uint32_t size_class) const;
   // How often a class would have turned over in the recent past with a page more, or less; to
   // compare. By what was stored, not evicted: a class that fills a page it was given evicts nothing
-  // meanwhile, and would look slow and lose it again. 0: nothing is stored, or it is closed.
+  // meanwhile, and would look slow and lose it again.
   double TurnoverWithPageMore(uint32_t size_class) const;
   double TurnoverWithPageLess(uint32_t size_class) const;
   uint32_t EvictableIn(uint32_t size_class) const;

@@ -375,13 +375,14 @@ TEST_CASE("dead items are evicted, live ones that were read are not") {
   Cache cache(kMb);
   const int count = 6000;
   for (int i = 0; i < count; ++i) {
-    cache.shard.Set("k" + std::to_string(i), Bytes(100, 1), i % 2 == 0 ? 101 : 1000);
+    cache.shard.Set("k" + std::to_string(10'000 + i), Bytes(100, 1), i % 2 == 0 ? 101 : 1000);
   }
-  for (int i = 1; i < count; i += 2) cache.shard.Get("k" + std::to_string(i));
+  for (int i = 1; i < count; i += 2) cache.shard.Get("k" + std::to_string(10'000 + i));
   CHECK(cache.engine.Totals().evictions == 0);
   cache.shard.now = 101;
   for (int i = 0; i < 4000; ++i) {
-    REQUIRE(cache.shard.Set("new" + std::to_string(i), Bytes(100, 1), 1000) == Result::kStored);
+    REQUIRE(cache.shard.Set("n" + std::to_string(10'000 + i), Bytes(100, 1), 1000) ==
+            Result::kStored);
   }
   const auto totals = cache.engine.Totals();
   CHECK(totals.reclaimed > 1000);

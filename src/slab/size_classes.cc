@@ -62,8 +62,8 @@ void SizeClasses::ChooseCoarse() {
   for (uint32_t c = 1;;) {
     coarse_.set(c);
     if (c == largest()) break;
-    // The last class within the wanted step, or, where classes are farther apart than that, the next
-    // one.
+    // The last class within the wanted step, or, where classes are farther apart than that, the
+    // next one.
     const uint32_t wanted = std::min(sizes_[c] + sizes_[c] / kCoarseStepDivisor, chunk_size_max());
     const uint32_t holds = ClassOf(wanted);
     c = std::max(c + 1, sizes_[holds] == wanted ? holds : holds - 1);
