@@ -25,6 +25,7 @@
 #include "src/server/failures.h"
 #include "src/server/options.h"
 #include "src/server/process_use.h"
+#include "src/server/roster.h"
 #include "src/server/version.h"
 #include "src/shard/shard.h"
 
@@ -86,6 +87,7 @@ struct Core {
   Pool<Task> tasks;
   Counters counters;
   Failures failures;
+  Roster roster;
   Batch batch;
   ReadyList ready;
   DirtyList dirty;

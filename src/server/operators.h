@@ -1,5 +1,5 @@
-// What operators ask of all shards: dumps of keys, lists of pinned items, sizes, and settings that
-// each partition has for itself.
+// What operators ask of all shards: dumps of keys, lists of pinned items and of connections, sizes,
+// and settings that each partition has for itself.
 //
 //   connection's shard                          each shard in turn, this one too
 //     Job {shard 0, cursor}  --- kJob --->        a bounded slice of a walk: lines into job.text
@@ -35,6 +35,7 @@ struct Job {
     kCachedump,
     kRefs,
     kSizes,
+    kConnections,
     kCrawl,
     kCrawler,   // number: on or off
     kAutomove,  // number: on or off
@@ -72,10 +73,11 @@ class Operators {
   // Executes lru_crawler, lru, slabs, cache_memlimit: answers, or gives the connection a job and
   // state kJob. Requires what GlobalCommands says.
   void Execute(Connection& c, const proto::Request& request);
-  // Likewise `stats` with cachedump, refs or sizes. `arguments`: what follows that word.
+  // Likewise `stats` with cachedump, refs, sizes or conns. `arguments`: what follows that word.
   void Cachedump(Connection& c, std::string_view arguments);
   void Refs(Connection& c) { Start(c, Job::Kind::kRefs, /*is_dump=*/true); }
   void Sizes(Connection& c);
+  void Connections(Connection& c) { Start(c, Job::Kind::kConnections, /*is_dump=*/true); }
 
   // Goes on with a connection's job. kDone: it has ended, and the connection is in state kCommand.
   Step Continue(Connection& c);
@@ -88,6 +90,7 @@ class Operators {
  private:
   Job* Start(Connection& c, Job::Kind kind, bool is_dump);
   void RunSlice(Job& job);
+  void ListConnections(Job& job);
   // Takes over what a slice has found, and goes on to the next shard if it was the last.
   void TakeSlice(Connection& c, Job& job);
   void End(Connection& c, Job& job);

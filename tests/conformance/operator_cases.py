@@ -272,3 +272,85 @@ def sizes(context: Context) -> None:
             size = -(-int(METADUMP_LINE.fullmatch(line)[7]) // 32) * 32
             by_size[size] = by_size.get(size, 0) + 1
         assert by_size == counted
+
+
+def connections(client: Client, argument: bytes = b"conns") -> dict[str, dict[str, str]]:
+    """What `stats conns` says, by number."""
+    rows: dict[str, dict[str, str]] = {}
+    for name, value in client.stats(argument.decode()).items():
+        number, _, field = name.partition(":")
+        rows.setdefault(number, {})[field] = value
+    return rows
+
+
+@case("stats conns: where each client is, and what it does", server=("-m", "200"),
+      old="1.6.18 shows other lines")
+def conns(context: Context) -> None:
+    with context.connect() as client:
+        new, idle, middle, upload, swallow, slow = (context.connect() for _ in range(6))
+        idle.ask(b"mn\r\n")
+        middle.send(b"get ke")
+        upload.send(b"set upload 0 0 100000\r\nxxx")
+        swallow.send(b"set swallow 0 0 90000000\r\nxxx")
+        store(client, {b"big": b"v" * 1_000_000})
+        slow.send(b"get big\r\n" * 50)
+        expected = {client: "conn_parse_cmd", new: "conn_new_cmd", idle: "conn_read",
+                    middle: "conn_read", upload: "conn_nread", swallow: "conn_swallow",
+                    slow: "conn_mwrite"}
+        address = {one: "tcp:%s:%d" % one.sock.getsockname()[:2] for one in expected}
+        server = "tcp:%s:%d" % client.sock.getpeername()[:2]
+
+        def states() -> dict[str, str]:
+            return {row["addr"]: row["state"] for row in connections(client).values()}
+
+        # They are read when they are read.
+        wanted = {address[one]: state for one, state in expected.items()}
+        until(lambda: wanted.items() <= states().items(), f"{wanted}: the last seen {states()}")
+        rows = connections(client)
+        own = [row for row in rows.values() if row["addr"] in wanted]
+        assert len(own) == len(wanted)
+        for row in own:
+            assert list(row) == ["addr", "listen_addr", "state", "secs_since_last_cmd"], row
+            assert row["listen_addr"] == server and int(row["secs_since_last_cmd"]) < 60, row
+        listening = [row for row in rows.values() if row["state"] == "conn_listening"]
+        assert listening and all(row["addr"] == server for row in listening), rows
+        assert all(list(row) == ["addr", "state", "secs_since_last_cmd"] for row in listening)
+        # A number stays with its connection; one that is gone is not shown.
+        numbers = {row["addr"]: number for number, row in rows.items() if row in own}
+        slow.close()
+        until(lambda: address[slow] not in states(), "it is gone")
+        rows = connections(client, b"con")
+        assert all(rows[numbers[address[one]]]["addr"] == address[one]
+                   for one in (client, new, idle, middle, upload, swallow))
+        for one in (new, idle, middle, upload, swallow):
+            one.close()
+
+
+@case("stats conns: hundreds, while others come and go", server=(), old="1.6.18 shows other lines")
+def many_conns(context: Context) -> None:
+    with context.connect() as client:
+        stay = [context.connect() for _ in range(300)]
+        for one in stay:
+            one.ask(b"mn\r\n")
+        wanted = Counter("tcp:%s:%d" % one.sock.getsockname()[:2] for one in stay)
+        for _ in range(5):
+            with context.connect() as passing:
+                client.send(b"stats conns\r\n")
+                passing.ask(b"mn\r\n")
+            shown = Counter(re.findall(r":addr (\S+)\r\n", client.read_until(b"END\r\n").decode()))
+            assert all(shown[address] == 1 for address in wanted), wanted - shown
+        for one in stay:
+            one.close()
+
+
+@case("crawls: those that were begun are counted", server=(), only="torc")
+def crawls_counted(context: Context) -> None:
+    with context.connect() as client:
+        assert client.stats()["lru_crawler_starts"] == "0"
+        dump(client, b"lru_crawler metadump all")
+        dump(client, b"lru_crawler mgdump all", b"EN\r\n")
+        assert client.ask(b"lru_crawler crawl all\r\n") == b"OK\r\n"
+        assert client.ask(b"lru_crawler metadump 0\r\n").startswith(b"BADCLASS")
+        assert client.stats()["lru_crawler_starts"] == "3"
+        assert client.ask(b"stats reset\r\n") == b"RESET\r\n"
+        assert client.stats()["lru_crawler_starts"] == "0"

@@ -161,5 +161,5 @@
 < ERROR
 > stats detail on
 < ERROR
-> stats conns
+> stats connsx
 < ERROR
