@@ -87,6 +87,8 @@ enum class Cause : uint8_t {
   kCachedumpUsage,
   kCachedumpClass,
   kCachedumpDisabled,
+  kDetailUsage,
+  kDetailDisabled,
 
   // Connections that are refused or end.
   kTooManyConnections,
@@ -285,6 +287,10 @@ inline constexpr std::array<CauseRow, kCauseCount> kCauses = {{
      "CLIENT_ERROR Illegal slab id\r\n", "name a class as stats slabs does"},
     {Cause::kCachedumpDisabled, "cachedump_disabled", "stats cachedump where dumps are forbidden",
      "CLIENT_ERROR stats cachedump not allowed\r\n", "the server runs with -X"},
+    {Cause::kDetailUsage, "detail_usage", "stats detail with none of its three words",
+     "CLIENT_ERROR usage: stats detail on|off|dump\r\n", "send on, off or dump"},
+    {Cause::kDetailDisabled, "detail_disabled", "stats detail where dumps are forbidden",
+     "CLIENT_ERROR stats detail not allowed\r\n", "the server runs with -X"},
 
     {Cause::kTooManyConnections, "too_many_connections", "a connection above -c was refused",
      "ERROR Too many open connections\r\n",

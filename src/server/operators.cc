@@ -5,6 +5,7 @@
 #include <new>
 
 #include "proto/text/encoder.h"
+#include "proto/text/parser.h"
 
 namespace torc::server {
 
@@ -20,6 +21,7 @@ namespace {
 // send.
 constexpr uint32_t kSliceItems = 64;
 constexpr uint32_t kSlicePins = 128;
+constexpr uint32_t kSlicePrefixes = 64;
 constexpr uint32_t kSliceConnections = 64;
 constexpr size_t kTextCapacity =
     Job::kTextBytes + (engine::kWalkOvershootMax + 1) * Job::kLineBytesMax;
@@ -284,6 +286,19 @@ void Operators::Sizes(Connection& c) {
   job->sizes.resize(kSizesMax);
 }
 
+void Operators::Detail(Connection& c, std::string_view arguments) {
+  const std::string_view word = proto::NextToken(&arguments);
+  if (!core_.shared.options.dumps_enabled) return Refuse(c, Cause::kDetailDisabled, false);
+  if (word == "dump") {
+    Start(c, Job::Kind::kPrefixes, /*is_dump=*/true);
+  } else if (word == "on" || word == "off") {
+    core_.shared.detail.store(word == "on", std::memory_order_relaxed);
+    Say(c, proto::kOk);
+  } else {
+    Refuse(c, Cause::kDetailUsage, false);
+  }
+}
+
 void Operators::RunSlice(Job& job) {
   Engine& engine = core_.engine();
   const ShardId self = core_.self();
@@ -301,6 +316,8 @@ void Operators::RunSlice(Job& job) {
       return;
     case Job::Kind::kConnections:
       return ListConnections(job);
+    case Job::Kind::kPrefixes:
+      return AddPrefixes(job);
     case Job::Kind::kCrawl:
       engine.Crawl(self);
       break;
@@ -361,6 +378,18 @@ void Operators::ListConnections(Job& job) {
   job.cursor.done = place == listeners + roster.entries().size();
 }
 
+// The cursor's position is no more than whether there was a slice before: "" may be a prefix.
+void Operators::AddPrefixes(Job& job) {
+  const Prefixes::Map& own = core_.prefixes.map();
+  auto next = job.cursor.position == 0 ? own.begin() : own.upper_bound(job.last_prefix);
+  for (uint32_t i = 0; i < kSlicePrefixes && next != own.end(); ++i, ++next) {
+    job.prefixes[next->first] += next->second;
+    job.last_prefix = next->first;
+  }
+  job.cursor.position = 1;
+  job.cursor.done = next == own.end();
+}
+
 void Operators::TakeSlice(Connection& c, Job& job) {
   if (job.text_size != 0) {
     job.shown_bytes += job.text_size;
@@ -418,6 +447,11 @@ void Operators::End(Connection& c, Job& job) {
           proto::EncodeStat(line, {name, static_cast<size_t>(name_end - name)}, job.sizes[i]);
       Say(c, {line, static_cast<size_t>(end - line)});
     }
+  }
+  for (const auto& [prefix, counts] : job.prefixes) {
+    Say(c, "PREFIX " + prefix + " get " + std::to_string(counts.gets) + " hit " +
+               std::to_string(counts.hits) + " set " + std::to_string(counts.sets) + " del " +
+               std::to_string(counts.deletes) + "\r\n");
   }
   if (job.is_dump) {
     Say(c, Ending(job.kind));

@@ -19,6 +19,7 @@
 #define TORC_SRC_SERVER_OPERATORS_H_
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct Job {
     kRefs,
     kSizes,
     kConnections,
+    kPrefixes,
     kCrawl,
     kCrawler,   // number: on or off
     kAutomove,  // number: on or off
@@ -62,6 +64,8 @@ struct Job {
   std::unique_ptr<char[]> text;  // of the last slice
   size_t text_size = 0;
   std::vector<uint64_t> sizes;  // kSizes: items by size
+  Prefixes::Map prefixes;       // kPrefixes: of all shards so far
+  std::string last_prefix;      // kPrefixes: where the last slice ended
 };
 
 class Operators {
@@ -79,6 +83,9 @@ class Operators {
   void Sizes(Connection& c);
   void Connections(Connection& c) { Start(c, Job::Kind::kConnections, /*is_dump=*/true); }
 
+  // `stats detail`, with what follows that word.
+  void Detail(Connection& c, std::string_view arguments);
+
   // Goes on with a connection's job. kDone: it has ended, and the connection is in state kCommand.
   Step Continue(Connection& c);
   // A message of kind kJob: a slice of another shard's job; its answer.
@@ -91,6 +98,7 @@ class Operators {
   Job* Start(Connection& c, Job::Kind kind, bool is_dump);
   void RunSlice(Job& job);
   void ListConnections(Job& job);
+  void AddPrefixes(Job& job);
   // Takes over what a slice has found, and goes on to the next shard if it was the last.
   void TakeSlice(Connection& c, Job& job);
   void End(Connection& c, Job& job);

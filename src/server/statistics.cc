@@ -242,8 +242,8 @@ void SettingsStatistics(Core& core, StatWriter& out) {
   out.Put("chunk_size", uint64_t{options.slab_chunk_bytes_min});
   out.Put("num_threads", uint64_t{core.shared.cores.size()});
   out.Put("num_threads_per_udp", uint64_t{0});
-  out.Put("stat_key_prefix", ":");
-  out.Put("detail_enabled", YesNo(false));
+  out.Put("stat_key_prefix", std::string_view(&options.prefix_delimiter, 1));
+  out.Put("detail_enabled", YesNo(core.shared.detail.load(std::memory_order_relaxed)));
   out.Put("reqs_per_event", uint64_t{options.requests_per_turn});
   out.Put("cas_enabled", YesNo(true));
   out.Put("tcp_backlog", uint64_t{options.listen_backlog});
@@ -318,6 +318,8 @@ void WriteStatistics(Core& core, Operators& operators, Connection& c, std::strin
     operators.Cachedump(c, arguments);
   } else if (Begins("conns", argument)) {
     operators.Connections(c);
+  } else if (Begins("detail", argument)) {
+    operators.Detail(c, arguments);
   } else {
     out.Write(core.FailureReply(Cause::kUnknownStats));
   }
