@@ -177,8 +177,9 @@ class Partition {
   void Walk(engine::WalkCursor* cursor, uint32_t items_max, engine::ItemVisitor& visitor) const;
   void ListPins(engine::WalkCursor* cursor, uint32_t pins_max, engine::PinVisitor& visitor) const;
   void SetLimit(uint32_t pages) { arena_.SetLimit(pages); }
-  // `size_class`: the number of a class, 0 for the pool.
-  engine::Engine::MoveResult MovePage(uint32_t size_class);
+  // From the class of this number (SizeClasses::NumberOf); 0: from the pool.
+  engine::Engine::MoveResult MovePage(uint32_t number);
+
   void SetAutomove(bool on) { automove_ = on; }
   void SetCrawler(bool on) { crawler_on_ = on; }
   void Crawl() { crawl_once_.EarnRound(arena_); }
