@@ -21,6 +21,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "src/base/clock.h"
@@ -65,6 +66,17 @@ class Item {
         static_cast<uint8_t>(static_cast<uint8_t>(ChunkState::kReserved) |
                              (has_client_flags ? kHasClientFlags : 0) | (chained ? kChained : 0)),
         std::memory_order_relaxed);
+  }
+  // Makes a chunk a reserved copy of an item in one chunk of the same class.
+  void InitCopyOf(const Item& other) {
+    Init(other.size_class_, other.key_size_, other.has_client_flags(), other.value_size_, false);
+    cas_ = other.cas_;
+    set_exptime(other.exptime());
+    set_last_access(other.last_access());
+    reader_bits_.store(other.reader_bits_.load(std::memory_order_relaxed),
+                       std::memory_order_relaxed);
+    std::memcpy(bytes() + sizeof(Item), other.bytes() + sizeof(Item),
+                other.key_end() - sizeof(Item) + other.value_size_);
   }
   // Makes a chunk a piece of the item at `head`.
   void InitPiece(uint8_t size_class, Ref head) {
@@ -114,10 +126,24 @@ class Item {
                       std::memory_order_relaxed);
   }
 
+  // On probation: new, and its place is in its class's queue of new items (eviction.h).
+  bool on_probation() const { return HasOwnerBit(kOnProbation); }
+  void set_on_probation(bool on) {
+    const uint8_t bits = owner_bits_.load(std::memory_order_relaxed);
+    owner_bits_.store(static_cast<uint8_t>(on ? bits | kOnProbation : bits & ~kOnProbation),
+                      std::memory_order_relaxed);
+  }
+
   uint8_t access_count() const {
     return reader_bits_.load(std::memory_order_relaxed) & kAccessMask;
   }
   bool fetched() const { return (reader_bits_.load(std::memory_order_relaxed) & kFetched) != 0; }
+  // Sets the access count, at most kAccessMax; a read at the same time may be lost.
+  void set_access_count(uint8_t count) {
+    const uint8_t bits = reader_bits_.load(std::memory_order_relaxed);
+    reader_bits_.store(static_cast<uint8_t>((bits & ~kAccessMask) | count),
+                       std::memory_order_relaxed);
+  }
   // Takes one from the access count, which must not be zero.
   void ForgetAccess() {
     const uint8_t bits = reader_bits_.load(std::memory_order_relaxed);
@@ -163,6 +189,7 @@ class Item {
   static constexpr uint8_t kHasClientFlags = 8;
   static constexpr uint8_t kChained = 16;
   static constexpr uint8_t kPinned = 32;
+  static constexpr uint8_t kOnProbation = 64;
   static constexpr uint8_t kAccessMask = 3;
   static constexpr uint8_t kFetched = 4;
 
@@ -177,7 +204,7 @@ class Item {
   uint32_t value_size_;
   uint8_t key_size_;
   uint8_t size_class_;
-  std::atomic<uint8_t> owner_bits_;   // state, kHasClientFlags, kChained, kPinned
+  std::atomic<uint8_t> owner_bits_;   // state, kHasClientFlags, kChained, kPinned, kOnProbation
   std::atomic<uint8_t> reader_bits_;  // access count, kFetched
 };
 static_assert(sizeof(Item) == 24, "DESIGN: a header of at most 24 bytes");

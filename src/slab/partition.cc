@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "src/base/assert.h"
-#include "src/slab/eviction.h"
 
 namespace torc::slab {
 namespace {
@@ -15,7 +14,7 @@ constexpr uint32_t kIndexBucketsAtStart = 512;
 
 // A class with fewer pages is poor: it may take pages from others instead of turning over the few
 // items it has.
-constexpr uint64_t kPoorPages = 3;
+constexpr uint64_t kPoorPages = 1;
 
 // Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn,
 // about 0.2 ms.
@@ -26,6 +25,8 @@ constexpr uint32_t kDrainChunks = 512;
 constexpr uint32_t kEvictBatch = 16;
 // An earmark that nobody asked for again is void after this many turns: its connection is gone.
 constexpr uint64_t kEarmarkTurns = 64;
+// A page granted to a class that has not taken it by then may go to another.
+constexpr uint64_t kGrantTurns = 4096;
 // The reserve of free chunks, in demands of a grace period: the time from the limbo's mark until
 // all readers are gone, a turn with one shard, a few with more, and many where shards share cores.
 // What is freed now waits up to two of them.
@@ -33,8 +34,7 @@ constexpr uint32_t kReserveGraces = 3;
 // Index buckets moved in one background slice.
 constexpr uint32_t kIndexBucketsPerSlice = 32;
 
-// Not a class: the ladder ends before.
-constexpr uint32_t kNoClass = SizeClasses::kClassesMax - 1;
+static const double kMargin = getenv("MARGIN") ? atof(getenv("MARGIN")) : 1.1;
 
 }  // namespace
 
@@ -61,6 +61,7 @@ Partition::Partition(const Config& config, const SizeClasses& classes)
       index_(arena_.items(), kIndexBucketsAtStart, config.huge_pages),
       limbo_((size_t{config.pages} << classes.page_shift()) / SizeClasses::kChunkSizeMin,
              config.quiescence, config.self),
+      eviction_(arena_),
       hash_seed_(config.hash_seed),
       cas_step_(config.shards),
       cas_(config.self) {}
@@ -119,7 +120,7 @@ bool Partition::Background() {
   bool more = index_.Step(kIndexBucketsPerSlice);
   UnlinkDropped();
   if (drain_page_ != 0) {
-    DrainStep();
+    DrainStep(/*spare_hot=*/true);
     more |= drain_page_ != 0;
   }
   // A walk that can find nothing would only keep an idle machine awake.
@@ -172,6 +173,7 @@ void Partition::Hold(Item* item, int change) {
 
 void Partition::NoteDemand(uint32_t size_class) {
   Supply& supply = supply_[size_class];
+  supply.stored += 1;
   if (supply.taken++ == 0) active_[active_count_++] = static_cast<uint8_t>(size_class);
 }
 
@@ -180,10 +182,18 @@ uint32_t Partition::EvictableIn(uint32_t size_class) const {
          supply_[size_class].pinned;
 }
 
+uint32_t Partition::PagesClaimedBefore(uint32_t size_class) const {
+  return earmarked_ + (granted_ != kNoClass && granted_ != size_class ? 1 : 0);
+}
+
 Item* Partition::AllocateChunk(uint32_t size_class) {
   NoteDemand(size_class);
-  const bool from_pool = arena_.pool_pages() > earmarked_ || EvictableIn(size_class) == 0;
-  return arena_.Allocate(size_class, from_pool);
+  const bool from_pool =
+      arena_.pool_pages() > PagesClaimedBefore(size_class) || EvictableIn(size_class) == 0;
+  const uint32_t pool_pages = arena_.pool_pages();
+  Item* const item = arena_.Allocate(size_class, from_pool);
+  if (size_class == granted_ && arena_.pool_pages() != pool_pages) granted_ = kNoClass;
+  return item;
 }
 
 Item* Partition::Make(const NewItem& wanted, Room* room) {
@@ -318,6 +328,7 @@ Room Partition::Publish(Item* item, uint64_t hash, Index::Slot* slot) {
   if (slot != nullptr) {
     Item* const old = index_.ItemIn(*slot);
     CountLive(old, -1);
+    eviction_.AdmitInPlaceOf(old, item);
     index_.Replace(slot, ref);
     ToLimbo(old);
   } else {
@@ -327,6 +338,7 @@ Room Partition::Publish(Item* item, uint64_t hash, Index::Slot* slot) {
       switch (result) {
         case Index::InsertResult::kInserted:
           inserted = true;
+          eviction_.Admit(item, hash);
           break;
         case Index::InsertResult::kLater:
           if (!dropped) return Room::kLater;
@@ -445,8 +457,8 @@ void Partition::Evict(Item* item, uint64_t hash) {
   if (item->access_count() != 0) counters.evicted_active.Add(1);
   const uint64_t bytes = classes_.chunk_size(item->size_class()) +
                          (uint64_t{WholePages(item)} << classes_.page_shift());
+  eviction_.NoteEvicted(hash, counters_.items.Get());
   Supply& supply = supply_[item->size_class()];
-  supply.evicted_bytes += bytes;
   supply.evicted_since_bytes += bytes;
   Unlink(item, hash);
 }
@@ -462,7 +474,7 @@ uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
     uint32_t chosen = 0;
     for (const uint32_t wanted = std::min(count - evicted, kEvictBatch); chosen < wanted;
          ++chosen) {
-      Item* const item = NextVictim(arena_, size_class, deadline());
+      Item* const item = eviction_.NextVictim(size_class, deadline());
       if (item == nullptr) break;
       victims[chosen] = {item, HashOf(item)};
       index_.Prefetch(victims[chosen].hash);
@@ -495,29 +507,34 @@ uint64_t Partition::BytesHeld(uint32_t size_class) const {
   return pages << classes_.page_shift();
 }
 
-double Partition::Turnover(uint32_t size_class) const {
-  return static_cast<double>(supply_[size_class].evicted_bytes) /
-         static_cast<double>(BytesHeld(size_class));
+double Partition::Pressure(uint32_t size_class) const {
+  return supply_[size_class].stored / static_cast<double>(BytesHeld(size_class));
 }
 
 bool Partition::DeservesPage(uint32_t size_class) {
-  if (supply_[size_class].evicted_since_bytes < classes_.page_size()) return false;
-  supply_[size_class].evicted_since_bytes = 0;
+  Supply& own = supply_[size_class];
+  if (own.evicted_since_bytes < classes_.page_size()) return false;
+  own.evicted_since_bytes = 0;
   // The recent past: as many pages' worth of evictions as there are pages, more or less.
   if (++decisions_ >= arena_.pages_total()) {
     decisions_ = 0;
-    for (Supply& supply : supply_) supply.evicted_bytes /= 2;
+    for (Supply& supply : supply_) supply.stored /= 2;
   }
+  // What the pressures would be after the move.
+  const double page = classes_.page_size();
+  const double relieved = own.stored / (static_cast<double>(BytesHeld(size_class)) + page);
   for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
     // The last page of a class is not worth the move.
     if (c == size_class || BytesHeld(c) < 2 * classes_.page_size()) continue;
-    if (2 * Turnover(c) < Turnover(size_class)) return true;
+    if (supply_[c].stored / (static_cast<double>(BytesHeld(c)) - page) * kMargin < relieved) return true;
   }
   return false;
 }
 
 bool Partition::BeginDrainOf(uint32_t size_class) {
-  const PageId first = arena_.page_class(size_class).hand_page;
+  // The page that the hand comes to next: nothing has waited longer for it.
+  const PageId hand = arena_.page_class(size_class).hand_page;
+  const PageId first = hand == 0 ? 0 : arena_.page(hand).next;
   for (PageId id = first; id != 0;) {
     const Page& page = arena_.page(id);
     if (page.held == 0) {
@@ -532,27 +549,52 @@ bool Partition::BeginDrainOf(uint32_t size_class) {
   return false;
 }
 
-void Partition::DrainStep() {
+bool Partition::Relocate(Item* item, uint64_t hash) {
+  if (item->chained()) return false;
+  Item* const copy = arena_.Allocate(item->size_class(), false);
+  if (copy == nullptr) return false;
+  copy->InitCopyOf(*item);
+  Index::Slot* const slot = index_.FindSlot(hash, item->key());
+  CHECK(slot != nullptr && index_.ItemIn(*slot) == item);
+  CountLive(item, -1);
+  eviction_.AdmitMoved(copy);
+  index_.Replace(slot, arena_.items().Of(copy));
+  ToLimbo(item);
+  copy->set_state(ChunkState::kLive);
+  CountLive(copy, +1);
+  return true;
+}
+
+bool Partition::DrainStep(bool spare_hot) {
   Page& page = arena_.page(drain_page_);
   if (page.use != PageUse::kDraining) {
     drain_page_ = 0;  // its last chunks came free already
-    return;
+    return true;
   }
+  const uint32_t size_class = page.size_class;
   const uint32_t end = std::min(drain_chunk_ + kDrainChunks, page.cut);
   for (; drain_chunk_ < end; ++drain_chunk_) {
     Item* item = arena_.ChunkAt(drain_page_, drain_chunk_);
     if (item->state() == ChunkState::kPiece) item = arena_.items().At(item->head());
     // A pinned one too: it must leave the index, or its page would never come free.
     if (item->state() != ChunkState::kLive) continue;
-    Evict(item, HashOf(item));
+    const uint64_t hash = HashOf(item);
+    if (spare_hot && !item->chained() && item->access_count() != 0 && !item->DeadAt(deadline())) {
+      if (Relocate(item, hash)) continue;
+      // Others make room for it, a few turns from now.
+      if (supply_[size_class].limbo < kEvictBatch) EvictFrom(size_class, kEvictBatch);
+      if (supply_[size_class].limbo > 0) return false;
+    }
+    Evict(item, hash);
     if (evictions_left_ > 0) --evictions_left_;
   }
   if (drain_chunk_ == page.cut) drain_page_ = 0;
+  return true;
 }
 
-bool Partition::FreeUpPage(uint32_t but_not) {
+bool Partition::FreeUpPage(uint32_t but_not, bool spare_hot) {
   if (drain_page_ != 0) {
-    DrainStep();
+    DrainStep(spare_hot);
     return true;
   }
   std::bitset<SizeClasses::kClassesMax> tried;
@@ -561,8 +603,8 @@ bool Partition::FreeUpPage(uint32_t but_not) {
     uint32_t best = kNoClass;
     for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
       if (tried[c] || BytesHeld(c) == 0) continue;
-      if (best == kNoClass || Turnover(c) < Turnover(best) ||
-          (Turnover(c) == Turnover(best) && BytesHeld(c) > BytesHeld(best))) {
+      if (best == kNoClass || Pressure(c) < Pressure(best) ||
+          (Pressure(c) == Pressure(best) && BytesHeld(c) > BytesHeld(best))) {
         best = c;
       }
     }
@@ -574,7 +616,7 @@ bool Partition::FreeUpPage(uint32_t but_not) {
         return true;
       }
     } else if (BeginDrainOf(best)) {
-      DrainStep();
+      DrainStep(spare_hot);
       return true;
     }
   }
@@ -583,7 +625,7 @@ bool Partition::FreeUpPage(uint32_t but_not) {
 bool Partition::PageComingFor(uint32_t size_class) const {
   if (drain_page_ != 0) return false;  // its walk goes on first
   const uint32_t coming = pages_coming();
-  return EvictableIn(size_class) == 0 ? coming > 0 : arena_.pool_pages() + coming > earmarked_;
+  return EvictableIn(size_class) == 0 ? coming > 0 : arena_.pool_pages() + coming > PagesClaimedBefore(size_class);
 }
 
 Room Partition::MakeRoomForChunk(uint32_t size_class) {
@@ -591,9 +633,9 @@ Room Partition::MakeRoomForChunk(uint32_t size_class) {
   if (!evict_) return own_coming || pages_coming() > 0 ? Room::kLater : Room::kNever;
   if (own_coming) return Room::kLater;  // and TopUp will see to more
   if (PageComingFor(size_class)) return Room::kLater;
-  if (Poor(size_class) && FreeUpPage(size_class)) return Room::kLater;
+  if (Poor(size_class) && FreeUpPage(size_class, /*spare_hot=*/false)) return Room::kLater;
   if (EvictFrom(size_class, std::max(1u, supply_[size_class].target)) > 0) return Room::kLater;
-  if (FreeUpPage(kNoClass)) return Room::kLater;
+  if (FreeUpPage(kNoClass, /*spare_hot=*/false)) return Room::kLater;
   return pages_coming() > 0 ? Room::kLater : Room::kNever;
 }
 
@@ -604,7 +646,7 @@ Room Partition::MakeRoomForPages(uint32_t pages) {
   bool progress = false;
   while (arena_.pool_pages() + pages_coming() < pages || drain_page_ != 0) {
     if (evictions_left_ == 0) return Room::kLater;
-    if (!FreeUpPage(kNoClass)) break;
+    if (!FreeUpPage(kNoClass, /*spare_hot=*/false)) break;
     progress = true;
   }
   if (progress || pages_coming() > 0) return Room::kLater;
@@ -617,16 +659,19 @@ void Partition::TopUp(uint32_t size_class) {
   const uint32_t chunks = static_cast<uint32_t>(arena_.page_class(size_class).pages.Get()) *
                           classes_.chunks_per_page(size_class);
   supply.target = std::min(std::max(kReserveGraces * supply.taken, supply.target), chunks / 16 + 1);
-  if (!evict_ || arena_.pool_pages() > earmarked_) return;
+  if (!evict_ || arena_.pool_pages() > PagesClaimedBefore(size_class)) return;
   const uint32_t ready = arena_.free_chunks(size_class) + supply.limbo;
   if (ready >= supply.target) return;
   // Heads are evicted for their pages, when those are wanted.
   if (size_class == classes_.heads()) return;
   if (PageComingFor(size_class)) return;
   if (Poor(size_class)) {
-    if (FreeUpPage(size_class)) return;
-  } else if (DeservesPage(size_class)) {
-    FreeUpPage(size_class);  // takes turns to arrive: the class helps itself meanwhile
+    if (FreeUpPage(size_class, /*spare_hot=*/false)) return;
+  } else if (drain_page_ == 0 && (granted_ == kNoClass || turn_ - granted_turn_ > kGrantTurns) &&
+             DeservesPage(size_class) && FreeUpPage(size_class, /*spare_hot=*/true)) {
+    // Takes turns to arrive: the class helps itself meanwhile.
+    granted_ = size_class;
+    granted_turn_ = turn_;
   }
   EvictFrom(size_class, supply.target - ready);
 }
@@ -635,6 +680,7 @@ void Partition::TopUp(uint32_t size_class) {
 
 void Partition::CheckInvariants() const {
   arena_.CheckInvariants();
+  eviction_.CheckInvariants();
   pins_.CheckInvariants();
 
   struct Walk {

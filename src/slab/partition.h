@@ -36,6 +36,7 @@
 #include "src/base/types.h"
 #include "src/engine/engine.h"
 #include "src/slab/arena.h"
+#include "src/slab/eviction.h"
 #include "src/slab/expiry.h"
 #include "src/slab/index.h"
 #include "src/slab/item.h"
@@ -161,10 +162,15 @@ class Partition {
  private:
   friend class PartitionTest;
 
+  // Not a class: the ladder ends before.
+  static constexpr uint32_t kNoClass = SizeClasses::kClassesMax - 1;
+
   // The pages of an item are held while it is reserved or pinned, and again if both: held pages are
   // not drained.
   void Hold(Item* item, int change);
   Item* AllocateChunk(uint32_t size_class);
+  // Pages of the pool that this class must leave to others.
+  uint32_t PagesClaimedBefore(uint32_t size_class) const;
   Item* MakeChained(const NewItem& wanted, size_t prefix, Room* room);
   void FreeItem(Item* item);
   // Bytes that the item takes but for rounding.
@@ -186,16 +192,22 @@ class Partition {
   // Sets a page's worth of memory free, from the class that turns over most slowly, and of equals
   // from the largest; but not from class `but_not`. The heads' class stands for all large items.
   // False: nothing can be.
-  bool FreeUpPage(uint32_t but_not);
+  bool FreeUpPage(uint32_t but_not, bool spare_hot);
   bool BeginDrainOf(uint32_t size_class);
-  void DrainStep();
+  // Goes on with the page that is drained. `spare_hot`: items that were read lately move to other
+  // chunks of their class, for which others are evicted; that takes turns. False: it waits for
+  // those.
+  bool DrainStep(bool spare_hot);
+  // Moves a live item to a free chunk of its class; false: there is none.
+  bool Relocate(Item* item, uint64_t hash);
   bool Poor(uint32_t size_class) const;
   // The class has evicted a page's worth since it was last asked, and another one turns over at
   // less than half its pace.
   bool DeservesPage(uint32_t size_class);
   uint64_t BytesHeld(uint32_t size_class) const;
-  // How often a class has turned over in the recent past, to compare. 0: it evicts nothing.
-  double Turnover(uint32_t size_class) const;
+  // Items that a class has evicted in the recent past, for each byte that it holds: what a page
+  // more would be worth to it. 0: it evicts nothing.
+  double Pressure(uint32_t size_class) const;
   uint32_t EvictableIn(uint32_t size_class) const;
   // An entry for `hash` has no place in the index: evicts one of those in its way. False: none may
   // go.
@@ -220,6 +232,7 @@ class Partition {
   Index index_;
   Limbo limbo_;
   Pins pins_;
+  Eviction eviction_;
   ExpiryCrawler crawler_;
 
   RelativeSeconds now_ = kClockStart;
@@ -243,6 +256,8 @@ class Partition {
   uint32_t evictions_left_ = 0;  // this turn, to make room for pages
   uint32_t earmarked_ = 0;       // pages
   uint64_t earmarked_turn_ = 0;
+  uint32_t granted_ = kNoClass;  // the class that the page under way is for
+  uint64_t granted_turn_ = 0;
   PageId drain_page_ = 0;  // being walked
   uint32_t drain_chunk_ = 0;
   uint32_t limbo_pages_ = 0;  // whole pages of items in limbo
@@ -252,13 +267,13 @@ class Partition {
     uint32_t target = 0;               // free chunks wanted, those in limbo included
     uint32_t limbo = 0;                // chunks that come free after their readers
     uint32_t pinned = 0;               // live items that eviction must pass over
-    uint64_t evicted_bytes = 0;        // in the recent past: halved now and then
+    double stored = 0;                 // items, in the recent past: halved now and then
     uint64_t evicted_since_bytes = 0;  // since DeservesPage said yes or no
   };
   std::array<Supply, SizeClasses::kClassesMax> supply_{};
   std::array<uint8_t, SizeClasses::kClassesMax> active_{};  // classes with taken != 0
   uint32_t active_count_ = 0;
-  uint32_t decisions_ = 0;  // of DeservesPage, since evicted_bytes were halved
+  uint32_t decisions_ = 0;  // of DeservesPage, since the evicted were halved
 
   PartitionCounters counters_;
   std::array<ClassCounters, SizeClasses::kClassesMax> class_counters_{};
