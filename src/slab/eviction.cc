@@ -1,6 +1,7 @@
 #include "src/slab/eviction.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "src/base/assert.h"
 
@@ -17,19 +18,20 @@ constexpr uint32_t kPrefetchChunks = 4;
 
 // Probation holds a fifth of a class's chunks, or as many references as fit into 1/1024 of their
 // bytes (4 bytes each: 1/256).
-constexpr uint32_t kProbationShare = 5;
+static uint32_t EV(const char*n,uint32_t d){const char*v=getenv(n);return v?atoi(v):d;}
+static const uint32_t kProbationShare = EV("PS",5);
 constexpr uint32_t kBytesPerProbation = 1024;
 // A queue may be this many times its quota, as memory is filled and evictions lag behind. Beyond,
 // the oldest join the main population unjudged.
 constexpr uint32_t kQueueMaxQuotas = 2;
 // The young are this share of a queue.
-constexpr uint32_t kYoungShare = 8;
+static const uint32_t kYoungShare=EV("YS",8);
 // The ghost's share of the partition's memory.
 constexpr uint32_t kGhostShare = 256;
 
 // Reads that an item is taken to have when it joins the main population. It stands anywhere in the
 // hand's way, not just behind it.
-constexpr uint8_t kAccessAtJoin = 0;
+static const uint8_t kAccessAtJoin = EV("AJ",0);static const bool kKeep=EV("KEEP",0);
 
 // The chunk under the hand; moves the hand on. Requires the class to have pages.
 Item* Advance(Arena& arena, PageClass& c) {
@@ -57,7 +59,8 @@ uint32_t BlocksFor(const Arena& arena) {
 Eviction::Eviction(Arena& arena)
     : arena_(arena), queue_blocks_(BlocksFor(arena)), ghost_(BytesOf(arena) / kGhostShare) {}
 
-// -------------------------------------------------------------------------------------- probation
+void Eviction::NoteEvicted(uint64_t hash, uint64_t resident,bool prob) { static const int gm=EV("GM",2); static const int gd=EV("GD",100); if(prob||gm==2)ghost_.Add(hash, resident*gd/100); }
+// ---
 
 uint32_t Eviction::QuotaOf(uint32_t size_class) const {
   const SizeClasses& classes = arena_.classes();
@@ -82,7 +85,7 @@ Item* Eviction::OnProbation(Ref ref, uint32_t size_class) const {
 
 void Eviction::JoinMain(Item* item) {
   item->set_on_probation(false);
-  item->set_access_count(kAccessAtJoin);
+  if(!kKeep)item->set_access_count(kAccessAtJoin);
 }
 
 void Eviction::Admit(Item* item, uint64_t hash) {
@@ -129,7 +132,6 @@ Item* Eviction::Dequeue(uint32_t size_class) {
   Probation& p = probation_[size_class];
   if (p.young_count == p.queue.size()) Ripen(size_class);
   Item* const item = OnProbation(p.queue.Pop(queue_blocks_), size_class);
-  if (item != nullptr) item->set_on_probation(false);
   return item;
 }
 

@@ -62,7 +62,7 @@ class Eviction {
   // Likewise: it is a copy, elsewhere, of an item that was read.
   void AdmitMoved(Item* item) { item->set_on_probation(false); }
   // The item is evicted, not dead: remembers its key. `resident`: items in the partition.
-  void NoteEvicted(uint64_t hash, uint64_t resident) { ghost_.Add(hash, resident); }
+  void NoteEvicted(uint64_t hash, uint64_t resident,bool prob) ;
 
   // Moves on to the next item of a class that should go, and returns it; null if none can go.
   // Pinned items stay. Looks at a bounded number of live items: if all were read lately, the least

@@ -173,7 +173,7 @@ void Partition::Hold(Item* item, int change) {
 
 void Partition::NoteDemand(uint32_t size_class) {
   Supply& supply = supply_[size_class];
-  supply.stored += 1;
+  supply.stored_bytes += classes_.chunk_size(size_class);
   if (supply.taken++ == 0) active_[active_count_++] = static_cast<uint8_t>(size_class);
 }
 
@@ -457,7 +457,7 @@ void Partition::Evict(Item* item, uint64_t hash) {
   if (item->access_count() != 0) counters.evicted_active.Add(1);
   const uint64_t bytes = classes_.chunk_size(item->size_class()) +
                          (uint64_t{WholePages(item)} << classes_.page_shift());
-  eviction_.NoteEvicted(hash, counters_.items.Get());
+  eviction_.NoteEvicted(hash, counters_.items.Get(), item->on_probation());
   Supply& supply = supply_[item->size_class()];
   supply.evicted_since_bytes += bytes;
   Unlink(item, hash);
@@ -507,8 +507,14 @@ uint64_t Partition::BytesHeld(uint32_t size_class) const {
   return pages << classes_.page_shift();
 }
 
-double Partition::Pressure(uint32_t size_class) const {
-  return supply_[size_class].stored / static_cast<double>(BytesHeld(size_class));
+double Partition::Pressure(uint32_t size_class, int pages_more) const {
+  static const double R = getenv("R") ? atof(getenv("R")) : 4;
+  const uint64_t items = counters_.items.Get() + 1;
+  const double mean = static_cast<double>(counters_.item_bytes.Get()) / static_cast<double>(items) + 1;
+  const double weight = std::clamp(mean / classes_.chunk_size(size_class), 1 / R, R);
+  const double held = static_cast<double>(BytesHeld(size_class)) +
+                      pages_more * static_cast<double>(classes_.page_size());
+  return supply_[size_class].stored_bytes * weight / held;
 }
 
 bool Partition::DeservesPage(uint32_t size_class) {
@@ -518,15 +524,14 @@ bool Partition::DeservesPage(uint32_t size_class) {
   // The recent past: as many pages' worth of evictions as there are pages, more or less.
   if (++decisions_ >= arena_.pages_total()) {
     decisions_ = 0;
-    for (Supply& supply : supply_) supply.stored /= 2;
+    for (Supply& supply : supply_) supply.stored_bytes /= 2;
   }
   // What the pressures would be after the move.
-  const double page = classes_.page_size();
-  const double relieved = own.stored / (static_cast<double>(BytesHeld(size_class)) + page);
+  const double relieved = Pressure(size_class, 1);
   for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
     // The last page of a class is not worth the move.
     if (c == size_class || BytesHeld(c) < 2 * classes_.page_size()) continue;
-    if (supply_[c].stored / (static_cast<double>(BytesHeld(c)) - page) * kMargin < relieved) return true;
+    if (Pressure(c, -1) * kMargin < relieved) return true;
   }
   return false;
 }

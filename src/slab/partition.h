@@ -207,7 +207,7 @@ class Partition {
   uint64_t BytesHeld(uint32_t size_class) const;
   // Items that a class has evicted in the recent past, for each byte that it holds: what a page
   // more would be worth to it. 0: it evicts nothing.
-  double Pressure(uint32_t size_class) const;
+  double Pressure(uint32_t size_class, int pages_more = 0) const;
   uint32_t EvictableIn(uint32_t size_class) const;
   // An entry for `hash` has no place in the index: evicts one of those in its way. False: none may
   // go.
@@ -267,7 +267,7 @@ class Partition {
     uint32_t target = 0;               // free chunks wanted, those in limbo included
     uint32_t limbo = 0;                // chunks that come free after their readers
     uint32_t pinned = 0;               // live items that eviction must pass over
-    double stored = 0;                 // items, in the recent past: halved now and then
+    double stored_bytes = 0;                 // items, in the recent past: halved now and then
     uint64_t evicted_since_bytes = 0;  // since DeservesPage said yes or no
   };
   std::array<Supply, SizeClasses::kClassesMax> supply_{};
