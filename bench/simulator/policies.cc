@@ -206,7 +206,8 @@ class Arc final : public Policy {
     const auto twice = static_cast<double>(queues_[kTwiceGhost].bytes() + 1);
     const auto bytes = static_cast<double>(BytesOf(objects_[object]));
     if (was == kOnceGhost) {
-      target_ = std::min(static_cast<double>(capacity_), target_ + bytes * std::max(1.0, twice / once));
+      target_ =
+          std::min(static_cast<double>(capacity_), target_ + bytes * std::max(1.0, twice / once));
     } else if (was == kTwiceGhost) {
       target_ = std::max(0.0, target_ - bytes * std::max(1.0, once / twice));
     }
@@ -225,10 +226,10 @@ class Arc final : public Policy {
            queues_[kOnce].bytes() + queues_[kOnceGhost].bytes() > capacity_) {
       place_[queues_[kOnceGhost].TakeOldest()] = kAbsent;
     }
-    while (!queues_[kTwiceGhost].empty() &&
-           queues_[kOnce].bytes() + queues_[kTwice].bytes() + queues_[kOnceGhost].bytes() +
-                   queues_[kTwiceGhost].bytes() >
-               2 * capacity_) {
+    while (!queues_[kTwiceGhost].empty() && queues_[kOnce].bytes() + queues_[kTwice].bytes() +
+                                                    queues_[kOnceGhost].bytes() +
+                                                    queues_[kTwiceGhost].bytes() >
+                                                2 * capacity_) {
       place_[queues_[kTwiceGhost].TakeOldest()] = kAbsent;
     }
     return false;
@@ -356,7 +357,8 @@ class Optimum final : public Policy {
  private:
   const std::vector<Object>& objects_;
   const uint64_t capacity_;
-  std::vector<uint32_t> next_;  // of each request, the next one for its object; kNone: there is none
+  std::vector<uint32_t>
+      next_;  // of each request, the next one for its object; kNone: there is none
   std::vector<uint32_t> due_;
   std::set<std::pair<uint32_t, uint32_t>> resident_;
   uint64_t bytes_ = 0;
@@ -373,8 +375,8 @@ struct Known {
   std::unique_ptr<Policy> (*make)(const Trace&, uint64_t);
 };
 constexpr Known kKnown[] = {
-    {"lru", Make<Lru>},         {"sieve", Make<Sieve>},     {"arc", Make<Arc>},
-    {"tinylfu", Make<TinyLfu>}, {"s3fifo", Make<S3Fifo>},   {"optimum", Make<Optimum>},
+    {"lru", Make<Lru>},         {"sieve", Make<Sieve>},   {"arc", Make<Arc>},
+    {"tinylfu", Make<TinyLfu>}, {"s3fifo", Make<S3Fifo>}, {"optimum", Make<Optimum>},
 };
 
 }  // namespace

@@ -32,10 +32,10 @@ std::vector<std::string> Split(std::string_view text) {
 }
 
 double MissRatio(const std::string& name, const Trace& trace, uint64_t capacity_bytes) {
-  const std::unique_ptr<Policy> policy =
-      name == "torc"    ? MakeTorc(trace, capacity_bytes, 1)
-      : name == "torc4" ? MakeTorc(trace, capacity_bytes, 4)
-                        : MakePolicy(name, trace, capacity_bytes);
+  const std::unique_ptr<Policy> policy = name == "torc" ? MakeTorc(trace, capacity_bytes, 1)
+                                         : name == "torc4"
+                                             ? MakeTorc(trace, capacity_bytes, 4)
+                                             : MakePolicy(name, trace, capacity_bytes);
   uint64_t misses = 0;
   for (const uint32_t object : trace.requests) misses += !policy->Request(object);
   return static_cast<double>(misses) / static_cast<double>(trace.requests.size());

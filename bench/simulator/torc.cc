@@ -59,10 +59,12 @@ class Torc final : public Policy {
   }
 
   ~Torc() override {
-    if(!getenv("DBG")) return;
-    auto t=engine_->Totals();
-    fprintf(stderr,"items %lu bytes %lu pages %lu free %lu moved %lu evictions %lu\n",t.items,t.item_bytes,t.pages_total,t.pages_free,t.pages_moved,t.evictions);
+    if (!getenv("DBG")) return;
+    auto t = engine_->Totals();
+    fprintf(stderr, "items %lu bytes %lu pages %lu free %lu moved %lu evictions %lu\n", t.items,
+            t.item_bytes, t.pages_total, t.pages_free, t.pages_moved, t.evictions);
   }
+
  private:
   void Turn(ShardId shard, Op* op) {
     // The clock stands at a millisecond a request.

@@ -80,8 +80,7 @@ class Zipf {
     for (uint32_t i = 0; i < n; ++i) cumulative_[i] = sum += std::pow(i + 1, -skew);
   }
   uint32_t Draw(std::mt19937_64& random) const {
-    const double u =
-        std::uniform_real_distribution<double>(0, cumulative_.back())(random);
+    const double u = std::uniform_real_distribution<double>(0, cumulative_.back())(random);
     const auto at = std::lower_bound(cumulative_.begin(), cumulative_.end(), u);
     return static_cast<uint32_t>(std::min<ptrdiff_t>(
         at - cumulative_.begin(), static_cast<ptrdiff_t>(cumulative_.size()) - 1));
@@ -228,9 +227,9 @@ struct Synthetic {
   Trace (*make)();
 };
 constexpr Synthetic kSynthetic[] = {
-    {"zipf", MakeZipf},         {"scan", MakeScan},     {"loop", MakeLoop},
-    {"shift", MakeShift},       {"drift", MakeDrift},   {"one-hit", MakeOneHit},
-    {"bursts", MakeBursts},     {"sizes", MakeSizes},   {"large-hot", MakeLargeHot},
+    {"zipf", MakeZipf},     {"scan", MakeScan},   {"loop", MakeLoop},
+    {"shift", MakeShift},   {"drift", MakeDrift}, {"one-hit", MakeOneHit},
+    {"bursts", MakeBursts}, {"sizes", MakeSizes}, {"large-hot", MakeLargeHot},
     {"tiny", MakeTiny},
 };
 

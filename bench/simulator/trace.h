@@ -3,8 +3,8 @@
 // Two kinds of sources: files of key numbers (zstd-compressed, little-endian 32-bit, in request
 // order), and synthetic traces, each of which has one trait that some policy is known to fall for.
 //
-// Owner: main. Affinity: any (immutable once made). Lifetime: the run's. Invariant: every request is
-// an index into `objects`.
+// Owner: main. Affinity: any (immutable once made). Lifetime: the run's. Invariant: every request
+// is an index into `objects`.
 #ifndef TORC_BENCH_SIMULATOR_TRACE_H_
 #define TORC_BENCH_SIMULATOR_TRACE_H_
 

@@ -1,7 +1,6 @@
 #include "src/slab/eviction.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "src/base/assert.h"
 
@@ -18,20 +17,15 @@ constexpr uint32_t kPrefetchChunks = 4;
 
 // Probation holds a fifth of a class's chunks, or as many references as fit into 1/1024 of their
 // bytes (4 bytes each: 1/256).
-static uint32_t EV(const char*n,uint32_t d){const char*v=getenv(n);return v?atoi(v):d;}
-static const uint32_t kProbationShare = EV("PS",5);
+constexpr uint32_t kProbationShare = 5;
 constexpr uint32_t kBytesPerProbation = 1024;
 // A queue may be this many times its quota, as memory is filled and evictions lag behind. Beyond,
 // the oldest join the main population unjudged.
 constexpr uint32_t kQueueMaxQuotas = 2;
 // The young are this share of a queue.
-static const uint32_t kYoungShare=EV("YS",8);
+constexpr uint32_t kYoungShare = 8;
 // The ghost's share of the partition's memory.
 constexpr uint32_t kGhostShare = 256;
-
-// Reads that an item is taken to have when it joins the main population. It stands anywhere in the
-// hand's way, not just behind it.
-static const uint8_t kAccessAtJoin = EV("AJ",0);static const bool kKeep=EV("KEEP",0);
 
 // The chunk under the hand; moves the hand on. Requires the class to have pages.
 Item* Advance(Arena& arena, PageClass& c) {
@@ -59,8 +53,7 @@ uint32_t BlocksFor(const Arena& arena) {
 Eviction::Eviction(Arena& arena)
     : arena_(arena), queue_blocks_(BlocksFor(arena)), ghost_(BytesOf(arena) / kGhostShare) {}
 
-void Eviction::NoteEvicted(uint64_t hash, uint64_t resident,bool prob) { static const int gm=EV("GM",2); static const int gd=EV("GD",100); if(prob||gm==2)ghost_.Add(hash, resident*gd/100); }
-// ---
+// -------------------------------------------------------------------------------------- probation
 
 uint32_t Eviction::QuotaOf(uint32_t size_class) const {
   const SizeClasses& classes = arena_.classes();
@@ -75,8 +68,8 @@ Item* Eviction::OnProbation(Ref ref, uint32_t size_class) const {
   const Page& page = arena_.page(id);
   if (page.use != PageUse::kClass || page.size_class != size_class) return nullptr;
   // The page may have been another class's meanwhile, with chunks elsewhere.
-  const size_t offset = static_cast<size_t>(arena_.items().BytesAt(ref) -
-                                            arena_.items().BytesAt(arena_.RefOf(id)));
+  const size_t offset =
+      static_cast<size_t>(arena_.items().BytesAt(ref) - arena_.items().BytesAt(arena_.RefOf(id)));
   const uint32_t chunk_size = arena_.classes().chunk_size(size_class);
   if (offset % chunk_size != 0 || offset / chunk_size >= page.cut) return nullptr;
   Item* const item = arena_.items().At(ref);
@@ -85,7 +78,12 @@ Item* Eviction::OnProbation(Ref ref, uint32_t size_class) const {
 
 void Eviction::JoinMain(Item* item) {
   item->set_on_probation(false);
-  if(!kKeep)item->set_access_count(kAccessAtJoin);
+  item->set_access_count(0);
+}
+
+void Eviction::NoteEvicted(const Item& item, uint64_t hash, uint64_t resident) {
+  // What main had has had its time.
+  if (item.on_probation()) ghost_.Add(hash, resident);
 }
 
 void Eviction::Admit(Item* item, uint64_t hash) {
@@ -131,8 +129,7 @@ void Eviction::Ripen(uint32_t size_class) {
 Item* Eviction::Dequeue(uint32_t size_class) {
   Probation& p = probation_[size_class];
   if (p.young_count == p.queue.size()) Ripen(size_class);
-  Item* const item = OnProbation(p.queue.Pop(queue_blocks_), size_class);
-  return item;
+  return OnProbation(p.queue.Pop(queue_blocks_), size_class);
 }
 
 Item* Eviction::NextOnProbation(uint32_t size_class, const Deadline& deadline) {

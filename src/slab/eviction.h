@@ -62,11 +62,11 @@ class Eviction {
   // Likewise: it is a copy, elsewhere, of an item that was read.
   void AdmitMoved(Item* item) { item->set_on_probation(false); }
   // The item is evicted, not dead: remembers its key. `resident`: items in the partition.
-  void NoteEvicted(uint64_t hash, uint64_t resident,bool prob) ;
+  void NoteEvicted(const Item& item, uint64_t hash, uint64_t resident);
 
-  // Moves on to the next item of a class that should go, and returns it; null if none can go.
-  // Pinned items stay. Looks at a bounded number of live items: if all were read lately, the least
-  // read of them goes.
+  // Moves on to the next item of a class that should go, and returns it: the caller unlinks it
+  // before anything else happens to the class. Null if none can go. Pinned items stay. Looks at a
+  // bounded number of live items: if all were read lately, the least read of them goes.
   Item* NextVictim(uint32_t size_class, const Deadline& deadline);
 
   // Bytes of queues and ghost, outside the memory limit.
@@ -86,7 +86,8 @@ class Eviction {
   // The item on probation that `ref` stands for; null: the reference is stale.
   Item* OnProbation(Ref ref, uint32_t size_class) const;
   void Enqueue(Item* item);
-  // Takes the oldest item off probation; null if its reference is stale.
+  // Takes the oldest reference, and returns its item, still marked as on probation; null if it is
+  // stale.
   Item* Dequeue(uint32_t size_class);
   void Ripen(uint32_t size_class);
   Item* NextOnProbation(uint32_t size_class, const Deadline& deadline);

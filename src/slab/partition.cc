@@ -12,8 +12,9 @@ namespace {
 // Home buckets of a new partition: 4,096 slots, 32 KiB.
 constexpr uint32_t kIndexBucketsAtStart = 512;
 
-// A class with fewer pages is poor: it may take pages from others instead of turning over the few
-// items it has.
+// A class with fewer pages is poor: it takes one from another class, whatever the pressures. More
+// than one page so, and classes of few items take pages from each other without end: with three,
+// and 40 classes in 256 pages, nearly all evictions were on account of that.
 constexpr uint64_t kPoorPages = 1;
 
 // Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn,
@@ -25,6 +26,14 @@ constexpr uint32_t kDrainChunks = 512;
 constexpr uint32_t kEvictBatch = 16;
 // An earmark that nobody asked for again is void after this many turns: its connection is gone.
 constexpr uint64_t kEarmarkTurns = 64;
+// Memory serves most requests if the classes turn over at a pace that is proportional to their
+// items' size: of two items that are as likely to be asked for, the smaller one is worth more per
+// byte. But sizes tell only so much of popularity: the weight of the pace is bounded to this factor
+// either way of the mean size.
+constexpr double kSizeWeightMax = 4;
+// A page moves only if the class it leaves will still be under less pressure than the one it joins,
+// by this factor: a page is a large part of a small class.
+constexpr double kPressureMargin = 1.2;
 // A page granted to a class that has not taken it by then may go to another.
 constexpr uint64_t kGrantTurns = 4096;
 // The reserve of free chunks, in demands of a grace period: the time from the limbo's mark until
@@ -33,8 +42,6 @@ constexpr uint64_t kGrantTurns = 4096;
 constexpr uint32_t kReserveGraces = 3;
 // Index buckets moved in one background slice.
 constexpr uint32_t kIndexBucketsPerSlice = 32;
-
-static const double kMargin = getenv("MARGIN") ? atof(getenv("MARGIN")) : 1.1;
 
 }  // namespace
 
@@ -273,6 +280,7 @@ Item* Partition::MakeChained(const NewItem& wanted, size_t prefix, Room* room) {
     FreeItem(head);
     return fail();
   }
+  supply_[classes_.heads()].stored_bytes += uint64_t{shape.pages} << classes_.page_shift();
   earmarked_ = 0;
   return head;
 }
@@ -457,7 +465,7 @@ void Partition::Evict(Item* item, uint64_t hash) {
   if (item->access_count() != 0) counters.evicted_active.Add(1);
   const uint64_t bytes = classes_.chunk_size(item->size_class()) +
                          (uint64_t{WholePages(item)} << classes_.page_shift());
-  eviction_.NoteEvicted(hash, counters_.items.Get(), item->on_probation());
+  eviction_.NoteEvicted(*item, hash, counters_.items.Get());
   Supply& supply = supply_[item->size_class()];
   supply.evicted_since_bytes += bytes;
   Unlink(item, hash);
@@ -508,13 +516,13 @@ uint64_t Partition::BytesHeld(uint32_t size_class) const {
 }
 
 double Partition::Pressure(uint32_t size_class, int pages_more) const {
-  static const double R = getenv("R") ? atof(getenv("R")) : 4;
-  const uint64_t items = counters_.items.Get() + 1;
-  const double mean = static_cast<double>(counters_.item_bytes.Get()) / static_cast<double>(items) + 1;
-  const double weight = std::clamp(mean / classes_.chunk_size(size_class), 1 / R, R);
+  const double mean = static_cast<double>(counters_.item_bytes.Get() + 1) /
+                      static_cast<double>(counters_.items.Get() + 1);
+  const double weight =
+      std::clamp(mean / classes_.chunk_size(size_class), 1 / kSizeWeightMax, kSizeWeightMax);
   const double held = static_cast<double>(BytesHeld(size_class)) +
                       pages_more * static_cast<double>(classes_.page_size());
-  return supply_[size_class].stored_bytes * weight / held;
+  return weight * supply_[size_class].stored_bytes / held;
 }
 
 bool Partition::DeservesPage(uint32_t size_class) {
@@ -531,7 +539,7 @@ bool Partition::DeservesPage(uint32_t size_class) {
   for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
     // The last page of a class is not worth the move.
     if (c == size_class || BytesHeld(c) < 2 * classes_.page_size()) continue;
-    if (Pressure(c, -1) * kMargin < relieved) return true;
+    if (Pressure(c, -1) * kPressureMargin < relieved) return true;
   }
   return false;
 }
@@ -555,7 +563,7 @@ bool Partition::BeginDrainOf(uint32_t size_class) {
 }
 
 bool Partition::Relocate(Item* item, uint64_t hash) {
-  if (item->chained()) return false;
+  CHECK(!item->chained());
   Item* const copy = arena_.Allocate(item->size_class(), false);
   if (copy == nullptr) return false;
   copy->InitCopyOf(*item);
@@ -570,11 +578,11 @@ bool Partition::Relocate(Item* item, uint64_t hash) {
   return true;
 }
 
-bool Partition::DrainStep(bool spare_hot) {
+void Partition::DrainStep(bool spare_hot) {
   Page& page = arena_.page(drain_page_);
   if (page.use != PageUse::kDraining) {
     drain_page_ = 0;  // its last chunks came free already
-    return true;
+    return;
   }
   const uint32_t size_class = page.size_class;
   const uint32_t end = std::min(drain_chunk_ + kDrainChunks, page.cut);
@@ -588,13 +596,12 @@ bool Partition::DrainStep(bool spare_hot) {
       if (Relocate(item, hash)) continue;
       // Others make room for it, a few turns from now.
       if (supply_[size_class].limbo < kEvictBatch) EvictFrom(size_class, kEvictBatch);
-      if (supply_[size_class].limbo > 0) return false;
+      if (supply_[size_class].limbo > 0) return;
     }
     Evict(item, hash);
     if (evictions_left_ > 0) --evictions_left_;
   }
   if (drain_chunk_ == page.cut) drain_page_ = 0;
-  return true;
 }
 
 bool Partition::FreeUpPage(uint32_t but_not, bool spare_hot) {
@@ -630,7 +637,9 @@ bool Partition::FreeUpPage(uint32_t but_not, bool spare_hot) {
 bool Partition::PageComingFor(uint32_t size_class) const {
   if (drain_page_ != 0) return false;  // its walk goes on first
   const uint32_t coming = pages_coming();
-  return EvictableIn(size_class) == 0 ? coming > 0 : arena_.pool_pages() + coming > PagesClaimedBefore(size_class);
+  return EvictableIn(size_class) == 0
+             ? coming > 0
+             : arena_.pool_pages() + coming > PagesClaimedBefore(size_class);
 }
 
 Room Partition::MakeRoomForChunk(uint32_t size_class) {

@@ -13,10 +13,11 @@
 // kNever only if nothing in the partition could be freed.
 //
 // Where room comes from, in this order: the class's free chunks; the pool of pages; eviction in the
-// class. Pages move besides: a class that has hardly any, or that turns over twice as fast as
-// another, takes a page of the class that turns over most slowly; the page is drained, its items
-// evicted. For each page's worth that a class evicts it may take one page, so what moves is bounded
-// by what is stored, and after a shift in item sizes the memory follows. A chained item that waits
+// class. Pages move besides: a class that has none, or that is under more pressure than another
+// (it turns over faster, seen by the size of its items), is granted a page of the class under the
+// least; the page is drained: what was read lately moves within its class, the rest is evicted.
+// For each page's worth that a class evicts it may take one page, so what moves is bounded by what
+// is stored, and after a shift in item sizes the memory follows. A chained item that waits
 // for pages earmarks them, so that small items, which find room in their classes, do not take each
 // one that comes free.
 //
@@ -195,18 +196,19 @@ class Partition {
   bool FreeUpPage(uint32_t but_not, bool spare_hot);
   bool BeginDrainOf(uint32_t size_class);
   // Goes on with the page that is drained. `spare_hot`: items that were read lately move to other
-  // chunks of their class, for which others are evicted; that takes turns. False: it waits for
-  // those.
-  bool DrainStep(bool spare_hot);
-  // Moves a live item to a free chunk of its class; false: there is none.
+  // chunks of their class, for which others are evicted; that takes turns.
+  void DrainStep(bool spare_hot);
+  // Moves a live item that is not chained to a free chunk of its class; false: there is none.
   bool Relocate(Item* item, uint64_t hash);
   bool Poor(uint32_t size_class) const;
-  // The class has evicted a page's worth since it was last asked, and another one turns over at
-  // less than half its pace.
+  // The class has evicted a page's worth since it was last asked, and another one would be under
+  // less pressure even after giving it a page.
   bool DeservesPage(uint32_t size_class);
   uint64_t BytesHeld(uint32_t size_class) const;
-  // Items that a class has evicted in the recent past, for each byte that it holds: what a page
-  // more would be worth to it. 0: it evicts nothing.
+  // What a page more would be worth to a class, to compare: the pace at which it turns over, by the
+  // bytes stored in the recent past for each byte held, weighted by size. By what is stored, not
+  // evicted: pages that leave a class evict too, and would call for each other. `pages_more`: if it
+  // held so many more.
   double Pressure(uint32_t size_class, int pages_more = 0) const;
   uint32_t EvictableIn(uint32_t size_class) const;
   // An entry for `hash` has no place in the index: evicts one of those in its way. False: none may
@@ -267,13 +269,13 @@ class Partition {
     uint32_t target = 0;               // free chunks wanted, those in limbo included
     uint32_t limbo = 0;                // chunks that come free after their readers
     uint32_t pinned = 0;               // live items that eviction must pass over
-    double stored_bytes = 0;                 // items, in the recent past: halved now and then
+    double stored_bytes = 0;           // items, in the recent past: halved now and then
     uint64_t evicted_since_bytes = 0;  // since DeservesPage said yes or no
   };
   std::array<Supply, SizeClasses::kClassesMax> supply_{};
   std::array<uint8_t, SizeClasses::kClassesMax> active_{};  // classes with taken != 0
   uint32_t active_count_ = 0;
-  uint32_t decisions_ = 0;  // of DeservesPage, since the evicted were halved
+  uint32_t decisions_ = 0;  // of DeservesPage, since stored_bytes were halved
 
   PartitionCounters counters_;
   std::array<ClassCounters, SizeClasses::kClassesMax> class_counters_{};

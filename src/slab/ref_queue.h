@@ -6,8 +6,8 @@
 // Blocks of 63 references come from one array and go back to it, so that a queue grows and shrinks
 // with its class while the sum stays bounded. Memory that was never used is never touched.
 //
-// Owner: Eviction. Affinity: shard. Lifetime: the partition's. Invariant: each block is in one queue
-// or free.
+// Owner: Eviction. Affinity: shard. Lifetime: the partition's. Invariant: each block is in one
+// queue or free.
 #ifndef TORC_SRC_SLAB_REF_QUEUE_H_
 #define TORC_SRC_SLAB_REF_QUEUE_H_
 

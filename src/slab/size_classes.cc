@@ -9,8 +9,8 @@
 namespace torc::slab {
 namespace {
 
-constexpr uint64_t kPagesPerPartition = 1024;
-constexpr uint64_t kPageSizeMin = uint64_t{32} << 10;
+constexpr uint64_t kPagesPerPartition = 256;
+constexpr uint64_t kPageSizeMin = uint64_t{16} << 10;
 constexpr uint64_t kPageSizeMax = uint64_t{1} << 20;
 constexpr uint32_t kStepDivisor = 14;
 
