@@ -128,10 +128,8 @@ def ask_version(port: int) -> str | None:
 
 
 @contextmanager
-def running(server: Server, row: Row, core: int) -> Iterator[tuple[int, int]]:
-    """Starts a server on a core; yields its process id and port; ends it."""
-    port = free_port()
-    command = ["taskset", "-c", str(core), *server.command(port, row.memory_mb)]
+def started(name: str, command: list[str], port: int) -> Iterator[int]:
+    """Starts a server and waits until it answers at the port; yields its process id; ends it."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
@@ -140,11 +138,11 @@ def running(server: Server, row: Row, core: int) -> Iterator[tuple[int, int]]:
                 if process.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)
                     said = log.read(2000).decode(errors="replace").strip()
-                    raise BenchError(f"{server.name} did not start: {shlex.join(command)}\n{said}")
+                    raise BenchError(f"{name} did not start: {shlex.join(command)}\n{said}")
                 time.sleep(0.02)
-            yield process.pid, port
+            yield process.pid
             if process.poll() is not None:
-                raise BenchError(f"{server.name} ended by itself, status {process.returncode}")
+                raise BenchError(f"{name} ended by itself, status {process.returncode}")
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -153,6 +151,32 @@ def running(server: Server, row: Row, core: int) -> Iterator[tuple[int, int]]:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+
+
+@contextmanager
+def running(server: Server, row: Row, core: int) -> Iterator[tuple[int, int]]:
+    """Starts a server on a core; yields its process id and port; ends it."""
+    port = free_port()
+    command = ["taskset", "-c", str(core), *server.command(port, row.memory_mb)]
+    with started(server.name, command, port) as pid:
+        yield pid, port
+
+
+@dataclass(frozen=True)
+class LoadGenerator:
+    """The load generator on its core."""
+
+    binary: str
+    core: int
+
+    def run(self, options: list[str]) -> dict:
+        """Runs it; returns its figures, empty where it was only to fill."""
+        command = ["taskset", "-c", str(self.core), self.binary, *options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        if done.returncode != 0:
+            said = done.stderr.strip() or f"status {done.returncode}"
+            raise BenchError(f"{shlex.join(command)}\n{said}")
+        return json.loads(done.stdout) if done.stdout.strip() else {}
 
 
 class Bench:
@@ -166,12 +190,7 @@ class Bench:
 
     def load(self, options: list[str]) -> dict:
         """Runs the load generator; returns its figures, empty where it was only to fill."""
-        command = ["taskset", "-c", str(self.load_core), self.load_binary, *options]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-        if done.returncode != 0:
-            said = done.stderr.strip() or f"status {done.returncode}"
-            raise BenchError(f"{shlex.join(command)}\n{said}")
-        return json.loads(done.stdout) if done.stdout.strip() else {}
+        return LoadGenerator(self.load_binary, self.load_core).run(options)
 
     def load_options(self, row: Row, port: int) -> list[str]:
         return ["--port", str(port), *LOAD_COMMON, *row.load, "--keys", str(row.keys)]

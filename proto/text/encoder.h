@@ -5,7 +5,7 @@
 //   END\r\n                       kEnd
 //
 // Each Encode function returns one past the last byte it wrote and terminates nothing: `out =
-// Encode...(out, ...)`. Error replies stand in proto/errors.h.
+// Encode...(out, ...)`. Error replies stand in src/base/cause.h.
 //
 // Owner: none, these are functions. Affinity: any. Lifetime: constants are static. Invariant: no
 // function writes more than its ...BytesMax, or what its comment says.

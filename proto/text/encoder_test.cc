@@ -7,8 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include "proto/errors.h"
-
 namespace torc::proto {
 namespace {
 
@@ -74,15 +72,6 @@ TEST_CASE("lines of numbers and statistics") {
   CHECK(stat == "STAT version 1.6.45\r\n");
   CHECK(stat.size() ==
         std::string_view("version").size() + std::string_view("1.6.45").size() + kStatBytesAround);
-}
-
-TEST_CASE("errors: the table answers by id, in memcached's words") {
-  CHECK(ErrorText(ErrorId::kNone).empty());
-  CHECK(ErrorText(ErrorId::kUnknownCommand) == "ERROR\r\n");
-  CHECK(ErrorText(ErrorId::kKeyTooLong) == "CLIENT_ERROR bad command line format\r\n");
-  CHECK(ErrorText(ErrorId::kShutdownDisabled) == "SERVER_ERROR: shutdown not enabled\r\n");
-  CHECK(Error(ErrorId::kKeyTooLong).counter == "key_too_long");
-  for (const ErrorRow& row : kErrors) CHECK((row.id == ErrorId::kNone || !row.advice.empty()));
 }
 
 }  // namespace

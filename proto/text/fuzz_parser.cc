@@ -59,8 +59,8 @@ void CheckLine(std::string_view line) {
   CHECK(Inside(request.key, line));
   CHECK(Inside(request.rest, line));
   CHECK_LE(request.value_size, kValueBytesMax);
-  CHECK(!request.swallow_value || (request.error != ErrorId::kNone && IsStore(request.command)));
-  if (request.error != ErrorId::kNone) return;
+  CHECK(!request.swallow_value || (request.error != Cause::kNone && IsStore(request.command)));
+  if (request.error != Cause::kNone) return;
   CHECK(request.command != Command::kInvalid);
   const bool keyed = request.command >= Command::kSet && request.command <= Command::kDelete;
   CHECK(keyed == !request.key.empty());

@@ -143,21 +143,21 @@ bool ReadLaxExptime(std::string_view token, const char* line_end, int32_t* out) 
 
 // ---- The definition: one function for each shape of command. ----
 
-Request Fail(Request request, ErrorId error) {
+Request Fail(Request request, Cause error) {
   request.error = error;
   return request;
 }
 
 Request FinishGet(Request request, const Tokens& tokens, const char* line_end) {
-  if (tokens.count < 2) return Fail(request, ErrorId::kTooFewTokens);
+  if (tokens.count < 2) return Fail(request, Cause::kTooFewTokens);
   request.rest = Between(tokens.at[1].data(), line_end);
   return request;
 }
 
 Request FinishGat(Request request, const Tokens& tokens, const char* line_end) {
-  if (tokens.count < 3) return Fail(request, ErrorId::kTooFewTokens);
+  if (tokens.count < 3) return Fail(request, Cause::kTooFewTokens);
   if (!ReadStrictI32(tokens.at[1], &request.exptime)) {
-    return Fail(request, ErrorId::kBadExptime);
+    return Fail(request, Cause::kBadExptime);
   }
   request.rest = Between(tokens.at[2].data(), line_end);
   return request;
@@ -166,26 +166,26 @@ Request FinishGat(Request request, const Tokens& tokens, const char* line_end) {
 Request FinishStore(Request request, const Tokens& tokens, const char* line_end) {
   // Up to here memcached does not know how long the value is, so it can neither skip it nor trust a
   // "noreply".
-  if (tokens.count < 5) return Fail(request, ErrorId::kTooFewTokens);
+  if (tokens.count < 5) return Fail(request, Cause::kTooFewTokens);
   int32_t value_size = 0;
   if (!ReadStrictI32(tokens.at[4], &value_size) || value_size < 0 ||
       static_cast<uint32_t>(value_size) > kValueBytesMax) {
-    return Fail(request, ErrorId::kBadValueSize);
+    return Fail(request, Cause::kBadValueSize);
   }
   request.value_size = static_cast<uint32_t>(value_size);
   request.noreply = tokens.EndInNoreply();
   request.swallow_value = true;
   request.key = tokens.at[1];
-  if (request.key.size() > kKeyBytesMax) return Fail(request, ErrorId::kKeyTooLong);
+  if (request.key.size() > kKeyBytesMax) return Fail(request, Cause::kKeyTooLong);
   if (!ReadLaxFlags(tokens.at[2], line_end, &request.client_flags)) {
-    return Fail(request, ErrorId::kBadClientFlags);
+    return Fail(request, Cause::kBadClientFlags);
   }
   if (!ReadLaxExptime(tokens.at[3], line_end, &request.exptime)) {
-    return Fail(request, ErrorId::kBadStoreExptime);
+    return Fail(request, Cause::kBadStoreExptime);
   }
   if (request.command == Command::kCas &&
       (tokens.count < 6 || !ReadStrictU64(tokens.at[5], &request.cas))) {
-    return Fail(request, ErrorId::kBadCas);
+    return Fail(request, Cause::kBadCas);
   }
   request.swallow_value = false;
   return request;
@@ -193,16 +193,16 @@ Request FinishStore(Request request, const Tokens& tokens, const char* line_end)
 
 // incr, decr, touch and delete: a key, and what `arguments` counts after it.
 Request FinishKeyed(Request request, const Tokens& tokens, size_t arguments) {
-  if (tokens.count < 2 + arguments) return Fail(request, ErrorId::kTooFewTokens);
+  if (tokens.count < 2 + arguments) return Fail(request, Cause::kTooFewTokens);
   request.noreply = tokens.EndInNoreply();
   request.key = tokens.at[1];
-  if (request.key.size() > kKeyBytesMax) return Fail(request, ErrorId::kKeyTooLong);
+  if (request.key.size() > kKeyBytesMax) return Fail(request, Cause::kKeyTooLong);
   if (request.command == Command::kTouch) {
     if (!ReadStrictI32(tokens.at[2], &request.exptime)) {
-      return Fail(request, ErrorId::kBadExptime);
+      return Fail(request, Cause::kBadExptime);
     }
   } else if (request.command != Command::kDelete) {
-    if (!ReadStrictU64(tokens.at[2], &request.delta)) return Fail(request, ErrorId::kBadDelta);
+    if (!ReadStrictU64(tokens.at[2], &request.delta)) return Fail(request, Cause::kBadDelta);
   }
   return request;
 }
@@ -211,7 +211,7 @@ Request FinishFlushAll(Request request, const Tokens& tokens) {
   request.noreply = tokens.EndInNoreply();
   const bool has_delay = tokens.count > (request.noreply ? 2U : 1U);
   if (has_delay && !ReadStrictI32(tokens.at[1], &request.exptime)) {
-    return Fail(request, ErrorId::kBadExptime);
+    return Fail(request, Cause::kBadExptime);
   }
   return request;
 }
@@ -220,7 +220,7 @@ Request FinishVerbosity(Request request, const Tokens& tokens) {
   request.noreply = tokens.EndInNoreply();
   uint32_t level = 0;
   if (tokens.count < 2 || !ReadStrictU32(tokens.at[1], &level)) {
-    return Fail(request, ErrorId::kBadVerbosity);
+    return Fail(request, Cause::kBadVerbosity);
   }
   request.level = level;
   return request;
@@ -231,10 +231,10 @@ Request FinishUnknown(Request request, const Tokens& tokens) {
   // request can be a command.
   if (tokens.count > 1 && tokens.at[tokens.count - 1].starts_with("HTTP/")) {
     request.command = Command::kQuit;
-    return request;
+    return Fail(request, Cause::kHttpRequest);
   }
   request.noreply = tokens.EndInNoreply();
-  return Fail(request, ErrorId::kUnknownCommand);
+  return Fail(request, Cause::kUnknownCommand);
 }
 
 struct Name {
@@ -453,7 +453,7 @@ namespace internal {
 
 Request ParseLineInFull(std::string_view line) {
   Request request;
-  if (line.size() < kLineBytesMin) return Fail(request, ErrorId::kLineTooShort);
+  if (line.size() < kLineBytesMin) return Fail(request, Cause::kLineTooShort);
   const char* line_end = LineEnd(line);
   const Tokens tokens(Between(line.data(), line_end));
   request.command = FindCommand(tokens, line.front() == ' ');

@@ -36,7 +36,7 @@ Request Parse(std::string_view line, std::string_view line_end = "\r\n") {
   return request;
 }
 
-void CheckError(std::string_view line, ErrorId error) {
+void CheckError(std::string_view line, Cause error) {
   CAPTURE(line);
   const Request request = Parse(line);
   CHECK(request.error == error);
@@ -95,33 +95,33 @@ TEST_CASE("each command is known by its name alone") {
   for (const Row& row : kRows) {
     CAPTURE(row.line);
     CHECK(Parse(row.line).command == row.command);
-    CHECK(Parse(row.line).error == ErrorId::kNone);
+    CHECK(Parse(row.line).error == Cause::kNone);
     // The same before a bare "\n", but for "mn\n", which is below memcached's shortest line.
     if (row.command != Command::kMetaNoop) CHECK(Parse(row.line, "\n").command == row.command);
     // Trailing blanks, and arguments that are too many, change nothing.
-    CHECK(Parse(std::string(row.line) + "  ").error == ErrorId::kNone);
+    CHECK(Parse(std::string(row.line) + "  ").error == Cause::kNone);
   }
   for (const char* line : {"GET k", "gett k", "ge k", "get\tk", "sets k 0 0 1", "replac k 0 0 1",
                            "replace_ k 0 0 1", "deletex", "flush_allx", "touchx k 0", "mnn",
                            "statsx", "Quit", "noreply x", "get_", "incr\t", "mg k", "watch"}) {
-    CheckError(line, ErrorId::kUnknownCommand);
+    CheckError(line, Cause::kUnknownCommand);
   }
 }
 
 TEST_CASE("short lines") {
-  for (const char* line : {"", " ", "\r", "g", "m"}) CheckError(line, ErrorId::kLineTooShort);
+  for (const char* line : {"", " ", "\r", "g", "m"}) CheckError(line, Cause::kLineTooShort);
   for (const char* line : {"mn", "ge", "", "x\r"}) {
-    CHECK(Parse(line, "\n").error == ErrorId::kLineTooShort);
+    CHECK(Parse(line, "\n").error == Cause::kLineTooShort);
   }
-  CheckError("  ", ErrorId::kUnknownCommand);
-  CheckError("ge", ErrorId::kUnknownCommand);
-  CHECK(Parse("mnx", "\n").error == ErrorId::kUnknownCommand);
+  CheckError("  ", Cause::kUnknownCommand);
+  CheckError("ge", Cause::kUnknownCommand);
+  CHECK(Parse("mnx", "\n").error == Cause::kUnknownCommand);
 }
 
 TEST_CASE("leading blanks hide all but the rare commands") {
   for (const char* line :
        {" get k", "   get k", " set k 0 0 1", " delete k", " mn", " version", " quit", " stats"}) {
-    CheckError(line, ErrorId::kUnknownCommand);
+    CheckError(line, Cause::kUnknownCommand);
   }
   CHECK(Parse(" flush_all").command == Command::kFlushAll);
   CHECK(Parse("  flush_all 7").exptime == 7);
@@ -210,7 +210,7 @@ TEST_CASE("lists of keys") {
   }
   CHECK(Keys(Parse(line)) == many);
   for (const char* bare : {"get", "get ", "get  ", "gets", "gat", "gat 0", "gat 0  ", "gats 1"}) {
-    CheckError(bare, ErrorId::kTooFewTokens);
+    CheckError(bare, Cause::kTooFewTokens);
   }
 }
 
@@ -223,13 +223,13 @@ TEST_CASE("gat: the time is read strictly, before any key") {
   CHECK(Keys(Parse("gats 5  a b")) == Strings{"a", "b"});
   for (const char* exptime : {"x", "5x", "+5", "0x10", "1.5", "2147483648", "-2147483649",
                               "99999999999", "000000000005", "--1", "\t1"}) {
-    CheckError("gat " + std::string(exptime) + " k " + kKey251, ErrorId::kBadExptime);
+    CheckError("gat " + std::string(exptime) + " k " + kKey251, Cause::kBadExptime);
   }
 }
 
 TEST_CASE("storage: plain lines") {
   const Request request = Parse("set user:17 4294967295 2147483647 1048576");
-  CHECK(request.error == ErrorId::kNone);
+  CHECK(request.error == Cause::kNone);
   CHECK(request.key == "user:17");
   CHECK(request.client_flags == 4294967295);
   CHECK(request.exptime == 2147483647);
@@ -238,51 +238,51 @@ TEST_CASE("storage: plain lines") {
   CHECK_FALSE(request.swallow_value);
   CHECK(Parse("cas k 0 0 1 18446744073709551615").cas == 18446744073709551615U);
   CHECK(Parse("set  k  1  2  3").value_size == 3);
-  CHECK(Parse("set " + kKey250 + " 0 0 1").error == ErrorId::kNone);
+  CHECK(Parse("set " + kKey250 + " 0 0 1").error == Cause::kNone);
   CHECK(Parse("set k 0 0 2147483645").value_size == kValueBytesMax);
 }
 
 TEST_CASE("storage: errors before the value's size is known leave the value in the stream") {
-  const std::pair<const char*, ErrorId> rows[] = {
-      {"set", ErrorId::kTooFewTokens},
-      {"set k 0 0", ErrorId::kTooFewTokens},
-      {"cas k 0 0 ", ErrorId::kTooFewTokens},
-      {"set k 0 0 noreply", ErrorId::kBadValueSize},
-      {"set k x 0 x", ErrorId::kBadValueSize},
-      {"set k 0 0 -1", ErrorId::kBadValueSize},
-      {"set k 0 0 +5", ErrorId::kBadValueSize},
-      {"set k 0 0 5x", ErrorId::kBadValueSize},
-      {"set k 0 0 5\r", ErrorId::kBadValueSize},
-      {"set k 0 0 0x5", ErrorId::kBadValueSize},
-      {"set k 0 0 \t5", ErrorId::kBadValueSize},
-      {"set k 0 0 2147483646", ErrorId::kBadValueSize},
-      {"set k 0 0 4294967297", ErrorId::kBadValueSize},
-      {"set k 0 0 000000000005", ErrorId::kBadValueSize},
+  const std::pair<const char*, Cause> rows[] = {
+      {"set", Cause::kTooFewTokens},
+      {"set k 0 0", Cause::kTooFewTokens},
+      {"cas k 0 0 ", Cause::kTooFewTokens},
+      {"set k 0 0 noreply", Cause::kBadValueSize},
+      {"set k x 0 x", Cause::kBadValueSize},
+      {"set k 0 0 -1", Cause::kBadValueSize},
+      {"set k 0 0 +5", Cause::kBadValueSize},
+      {"set k 0 0 5x", Cause::kBadValueSize},
+      {"set k 0 0 5\r", Cause::kBadValueSize},
+      {"set k 0 0 0x5", Cause::kBadValueSize},
+      {"set k 0 0 \t5", Cause::kBadValueSize},
+      {"set k 0 0 2147483646", Cause::kBadValueSize},
+      {"set k 0 0 4294967297", Cause::kBadValueSize},
+      {"set k 0 0 000000000005", Cause::kBadValueSize},
   };
   for (const auto& [line, error] : rows) {
     CheckError(line, error);
     CHECK_FALSE(Parse(line).swallow_value);
   }
   // A size of no digits, and one below zero that is not.
-  CHECK(Parse("set k 0 0 -").error == ErrorId::kNone);
+  CHECK(Parse("set k 0 0 -").error == Cause::kNone);
   CHECK(Parse("set k 0 0 -").value_size == 0);
-  CHECK(Parse("set k 0 0 -0").error == ErrorId::kNone);
+  CHECK(Parse("set k 0 0 -0").error == Cause::kNone);
   CHECK(Parse("set k 0 0 00000000005").value_size == 5);
 }
 
 TEST_CASE("storage: later errors swallow the value") {
-  const std::pair<std::string, ErrorId> rows[] = {
-      {"set " + kKey251 + " 0 0 5", ErrorId::kKeyTooLong},
-      {"set " + kKey251 + " x 0 5", ErrorId::kKeyTooLong},
-      {"set k x 0 5", ErrorId::kBadClientFlags},
-      {"append k x x 5", ErrorId::kBadClientFlags},
-      {"set k 0 x 5", ErrorId::kBadStoreExptime},
-      {"cas k 0 0 5", ErrorId::kBadCas},
-      {"cas k 0 0 5 x", ErrorId::kBadCas},
-      {"cas k 0 0 5 +1", ErrorId::kBadCas},
-      {"cas k 0 0 5 -1", ErrorId::kBadCas},
-      {"cas k 0 0 5 18446744073709551616", ErrorId::kBadCas},
-      {"cas k 0 0 5 00000000000000000000001", ErrorId::kBadCas},
+  const std::pair<std::string, Cause> rows[] = {
+      {"set " + kKey251 + " 0 0 5", Cause::kKeyTooLong},
+      {"set " + kKey251 + " x 0 5", Cause::kKeyTooLong},
+      {"set k x 0 5", Cause::kBadClientFlags},
+      {"append k x x 5", Cause::kBadClientFlags},
+      {"set k 0 x 5", Cause::kBadStoreExptime},
+      {"cas k 0 0 5", Cause::kBadCas},
+      {"cas k 0 0 5 x", Cause::kBadCas},
+      {"cas k 0 0 5 +1", Cause::kBadCas},
+      {"cas k 0 0 5 -1", Cause::kBadCas},
+      {"cas k 0 0 5 18446744073709551616", Cause::kBadCas},
+      {"cas k 0 0 5 00000000000000000000001", Cause::kBadCas},
   };
   for (const auto& [line, error] : rows) {
     CheckError(line, error);
@@ -318,7 +318,7 @@ TEST_CASE("storage: flags and exptime are read by strtoul and strtol, and cut to
   for (const auto& row : good_flags) {
     const std::string_view text = row.first;
     CAPTURE(text);
-    CHECK(flags(text).error == ErrorId::kNone);
+    CHECK(flags(text).error == Cause::kNone);
     CHECK(flags(text).client_flags == row.second);
   }
   for (std::string_view text :
@@ -327,7 +327,7 @@ TEST_CASE("storage: flags and exptime are read by strtoul and strtol, and cut to
         std::string_view("+-1"), std::string_view("--5"), std::string_view("\0", 1),
         std::string_view("5x"), std::string_view("0x10"), std::string_view("5\x85")}) {
     CAPTURE(text);
-    CHECK(flags(text).error == ErrorId::kBadClientFlags);
+    CHECK(flags(text).error == Cause::kBadClientFlags);
   }
 
   const auto exptime = [](std::string_view text) {
@@ -352,13 +352,13 @@ TEST_CASE("storage: flags and exptime are read by strtoul and strtol, and cut to
   for (const auto& row : good_exptimes) {
     const std::string_view text = row.first;
     CAPTURE(text);
-    CHECK(exptime(text).error == ErrorId::kNone);
+    CHECK(exptime(text).error == Cause::kNone);
     CHECK(exptime(text).exptime == row.second);
   }
   for (std::string_view text :
        {"x", "5x", "+", "-", "9223372036854775808", "-9223372036854775809", "1.5"}) {
     CAPTURE(text);
-    CHECK(exptime(text).error == ErrorId::kBadStoreExptime);
+    CHECK(exptime(text).error == Cause::kBadStoreExptime);
   }
 }
 
@@ -373,36 +373,36 @@ TEST_CASE("incr, decr, touch, delete") {
   CHECK(Parse("delete  k").key == "k");
   for (const char* delta : {"x", "-1", "-0", "+1", "1x", "0x1", "\t1", "18446744073709551616",
                             "28446744073709551616", "00000000000000000000005"}) {
-    CheckError("incr k " + std::string(delta), ErrorId::kBadDelta);
-    CheckError("decr k " + std::string(delta), ErrorId::kBadDelta);
+    CheckError("incr k " + std::string(delta), Cause::kBadDelta);
+    CheckError("decr k " + std::string(delta), Cause::kBadDelta);
   }
   for (const char* exptime : {"x", "+1", "1x", "2147483648", "4294967297", "000000000005"}) {
-    CheckError("touch k " + std::string(exptime), ErrorId::kBadExptime);
+    CheckError("touch k " + std::string(exptime), Cause::kBadExptime);
   }
   for (const char* line : {"incr", "incr k", "decr k ", "touch k", "delete", "delete "}) {
-    CheckError(line, ErrorId::kTooFewTokens);
+    CheckError(line, Cause::kTooFewTokens);
   }
   // The key is looked at before the number.
-  CheckError("incr " + kKey251 + " x", ErrorId::kKeyTooLong);
-  CheckError("touch " + kKey251 + " x", ErrorId::kKeyTooLong);
-  CheckError("delete " + kKey251, ErrorId::kKeyTooLong);
-  CHECK(Parse("delete " + kKey250).error == ErrorId::kNone);
+  CheckError("incr " + kKey251 + " x", Cause::kKeyTooLong);
+  CheckError("touch " + kKey251 + " x", Cause::kKeyTooLong);
+  CheckError("delete " + kKey251, Cause::kKeyTooLong);
+  CHECK(Parse("delete " + kKey250).error == Cause::kNone);
 }
 
 TEST_CASE("flush_all, verbosity, stats, shutdown") {
   CHECK(Parse("flush_all").exptime == 0);
   CHECK(Parse("flush_all 10 noreply").exptime == 10);
   CHECK(Parse("flush_all -1").exptime == -1);
-  CHECK(Parse("flush_all 0 x").error == ErrorId::kNone);
-  CheckError("flush_all x", ErrorId::kBadExptime);
-  CheckError("flush_all +1", ErrorId::kBadExptime);
-  CheckError("flush_all noreply 0", ErrorId::kBadExptime);
-  CHECK(Parse("flush_all noreply noreply").error == ErrorId::kBadExptime);
+  CHECK(Parse("flush_all 0 x").error == Cause::kNone);
+  CheckError("flush_all x", Cause::kBadExptime);
+  CheckError("flush_all +1", Cause::kBadExptime);
+  CheckError("flush_all noreply 0", Cause::kBadExptime);
+  CHECK(Parse("flush_all noreply noreply").error == Cause::kBadExptime);
 
   CHECK(Parse("verbosity 4294967295").level == 4294967295);
   for (const char* line : {"verbosity", "verbosity x", "verbosity -1", "verbosity -",
                            "verbosity +1", "verbosity 4294967296", "verbosity 000000000001"}) {
-    CheckError(line, ErrorId::kBadVerbosity);
+    CheckError(line, Cause::kBadVerbosity);
   }
 
   std::string_view rest = Parse("stats  reset  x ").rest;
@@ -418,9 +418,9 @@ TEST_CASE("flush_all, verbosity, stats, shutdown") {
 
 TEST_CASE("a web request ends the connection") {
   CHECK(Parse("GET / HTTP/1.1").command == Command::kQuit);
-  CHECK(Parse("GET / HTTP/1.1").error == ErrorId::kNone);
-  CheckError("HTTP/1.1", ErrorId::kUnknownCommand);
-  CheckError("GET / HTTP", ErrorId::kUnknownCommand);
+  CHECK(Parse("GET / HTTP/1.1").error == Cause::kHttpRequest);
+  CheckError("HTTP/1.1", Cause::kUnknownCommand);
+  CheckError("GET / HTTP", Cause::kUnknownCommand);
 }
 
 TEST_CASE("unfinished lines may grow past 2,048 bytes only as lists of keys") {

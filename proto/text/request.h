@@ -18,7 +18,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "proto/errors.h"
+#include "src/base/cause.h"
 
 namespace torc::proto {
 
@@ -76,8 +76,8 @@ struct Request {
   uint32_t value_size = 0;  // Bytes, without the "\r\n" that follows the value.
   // The command that was recognised, even if its arguments are wrong.
   Command command = Command::kInvalid;
-  // What is wrong with the line, or kNone. Answered with ErrorText(error), unless noreply.
-  ErrorId error = ErrorId::kNone;
+  // What is wrong with the line, or kNone. Answered with RowOf(error).reply, unless noreply.
+  Cause error = Cause::kNone;
   // No answer of any kind, the error's included: memcached keeps quiet about errors too, once it
   // could read this. Never set where noreply has no meaning (get and its kin, version, stats, mn,
   // quit).

@@ -29,7 +29,8 @@ TEST_CASE("an intrusive list keeps order through pushes, removals and splices") 
   first.PushBack(b);
   first.PushBack(c);
   first.Remove(b);
-  REQUIRE(!b.linked());
+  REQUIRE(!(IntrusiveList<Node, QueueTag>::Linked(b)));
+  REQUIRE(IntrusiveList<Node, QueueTag>::Linked(c));
   REQUIRE(Values(first) == std::vector<int>{1, 3});
   second.PushBack(d);
   second.PushBack(b);

@@ -30,6 +30,11 @@ class IntrusiveList {
 
   bool empty() const { return head_.next == &head_; }
 
+  // Whether the element is in a list for Tag: it does not know in which one.
+  static bool Linked(const T& element) {
+    return static_cast<const ListLink<Tag>&>(element).linked();
+  }
+
   void PushBack(T& element) {
     ListLink<Tag>& link = element;
     CHECK(!link.linked());

@@ -63,11 +63,17 @@ class Pool {
   // A new T(args...), or null where the capacity is reached or the kernel refuses memory.
   template <typename... Args>
   [[nodiscard]] T* New(Args&&... args) {
-    if (free_ == nullptr && !Grow()) [[unlikely]]
-      return nullptr;
-    Free* const memory = free_;
-    Unpoison(memory);
-    free_ = memory->next;
+    void* memory = free_;
+    if (memory != nullptr) {
+      Unpoison(memory);
+      free_ = free_->next;
+    } else {
+      if (fresh_ == fresh_end_ && !Grow()) [[unlikely]]
+        return nullptr;
+      memory = fresh_;
+      Unpoison(memory);
+      fresh_ += kStride;
+    }
     used_.Add(1);
     return new (memory) T(std::forward<Args>(args)...);
   }
@@ -107,14 +113,10 @@ class Pool {
         mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return false;
     slabs_ = new Slab{slabs_, memory, size_bytes};
-    // Linked from the back, so that the first objects are handed out first and the pages behind
-    // stay untouched... until the links are written: a link per object, which for objects of a page
-    // or more touches every page. Objects that large are few.
-    for (size_t i = count; i-- > 0;) {
-      Free* const object = new (static_cast<char*>(memory) + i * kStride) Free{free_};
-      free_ = object;
-      Poison(object);
-    }
+    // Handed out in order and linked only when they come back: what was never used is not resident.
+    fresh_ = static_cast<char*>(memory);
+    fresh_end_ = fresh_ + size_bytes;
+    for (char* object = fresh_; object != fresh_end_; object += kStride) Poison(object);
     made_ += count;
     size_bytes_.Add(size_bytes);
     return true;
@@ -134,6 +136,8 @@ class Pool {
   const size_t capacity_;
   const size_t slab_objects_;
   Free* free_ = nullptr;
+  char* fresh_ = nullptr;  // of the last slab, never used
+  char* fresh_end_ = nullptr;
   Slab* slabs_ = nullptr;
   size_t made_ = 0;
   Counter used_;

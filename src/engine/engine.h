@@ -68,8 +68,19 @@ enum class Result : uint8_t {
 // Why a lookup found nothing.
 enum class Miss : uint8_t { kAbsent, kExpired, kFlushed };
 
+// Why a store or a count found no memory: for statistics, which tell the causes apart.
+enum class Shortage : uint8_t {
+  kNone,
+  kItemLimit,       // kAppend, kPrepend: together it would exceed the limit on items
+  kNoEviction,      // memory is full, and -M forbids eviction
+  kNothingToEvict,  // what is there is pinned or reserved
+  kExceedsShard,    // larger than all the memory of its owner
+  kIndexFull,       // the index has no place for the key
+};
+
 struct Reservation {
-  void* item = nullptr;  // the engine's; null: none
+  void* item = nullptr;                 // the engine's; null: none
+  Shortage shortage = Shortage::kNone;  // with kNoMemory: why
 };
 
 // One operation. 64 bytes: a batch of 64 fits the second-level cache many times over. Input and
@@ -81,7 +92,10 @@ struct alignas(64) Op {
                                 // the value, or null if it is not in one piece
   void* item = nullptr;  // in: the reservation's item, if the value came in one; out of kHit:
                          // handle for Pin, Piece
-  uint64_t number = 0;   // in: delta; out of kNumber: the new value
+  union {
+    uint64_t number = 0;  // in: delta; out of kNumber: the new value
+    Shortage shortage;    // out of kNoMemory, and of kNotStored for kAppend, kPrepend
+  };
   uint64_t cas = 0;  // in of kCas: to compare; out of kHit, kStored, kNumber: the item's CAS unique
   uint32_t client_flags = 0;      // in of stores; out of kHit
   RelativeSeconds exptime = 0;    // in: as Epoch::FromClient made it

@@ -6,8 +6,9 @@
 
 #include <cinttypes>
 #include <cstring>
-#include <fstream>
+#include <cstdlib>
 
+#include "src/base/file_text.h"
 #include "src/ring/kernel_abi.h"
 
 namespace torc::ring {
@@ -22,24 +23,22 @@ constexpr uint64_t kMemlockBytesWanted = uint64_t{8} << 20;
 constexpr int64_t kBacklogWanted = 1024;
 
 std::string ReadWord(const char* path) {
-  std::string word;
-  std::ifstream(path) >> word;
-  return word;
+  const std::string text = ReadFileText(path);
+  return text.substr(0, text.find_first_of(" \n"));
 }
 
 int64_t ReadNumber(const char* path) {
-  int64_t number = -1;
-  std::ifstream(path) >> number;
-  return number;
+  const std::string text = ReadFileText(path);
+  return text.empty() ? -1 : std::strtoll(text.c_str(), nullptr, 10);
 }
 
 // The choice in brackets: "always [madvise] never".
 std::string ReadChoice(const char* path) {
-  std::ifstream file(path);
-  for (std::string word; file >> word;) {
-    if (word.front() == '[') return word.substr(1, word.size() - 2);
-  }
-  return "";
+  const std::string text = ReadFileText(path);
+  const size_t open = text.find('[');
+  const size_t close = text.find(']', open);
+  if (close == std::string::npos) return "";
+  return text.substr(open + 1, close - open - 1);
 }
 
 uint64_t SoftLimit(decltype(RLIMIT_NOFILE) resource) {

@@ -11,11 +11,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <thread>
 #include <utility>
 
+#include "src/base/file_text.h"
 #include "src/ring/kernel_abi.h"
 #include "src/ring/pages.h"
 
@@ -356,11 +357,11 @@ int TryOpcode(int opcode) {
 
 // True when this process runs under a seccomp filter: /proc/self/status has "Seccomp: 2".
 bool HasSeccompFilter() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("Seccomp:", 0) == 0) return line.find('2') != std::string::npos;
-  }
-  return false;
+  const std::string status = ReadFileText("/proc/self/status");
+  const size_t line = status.find("\nSeccomp:");
+  if (line == std::string::npos) return false;
+  const size_t end = status.find('\n', line + 1);
+  return status.substr(line, end - line).find('2') != std::string::npos;
 }
 
 }  // namespace
@@ -372,7 +373,9 @@ Probe RunProbe() {
   utsname names{};
   uname(&names);
   probe.kernel = names.release;
-  std::ifstream("/proc/sys/kernel/io_uring_disabled") >> probe.io_uring_disabled;
+  if (const std::string text = ReadFileText("/proc/sys/kernel/io_uring_disabled"); !text.empty()) {
+    probe.io_uring_disabled = std::atoi(text.c_str());
+  }
   probe.seccomp_filter = HasSeccompFilter();
   rlimit memlock{};
   getrlimit(RLIMIT_MEMLOCK, &memlock);

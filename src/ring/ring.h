@@ -85,9 +85,11 @@ struct Counters {
   Counter completions;           // completions reaped
   Counter completion_overflows;  // times the kernel set completions aside: the queue was full
   Counter completions_lost;      // it had no memory to set them aside: operations that never end
+  Counter submissions_refused;   // system calls that submitted nothing: the kernel had no memory
   Counter buffers_lent;          // provided buffers the shard holds at this moment
   Counter buffers_exhausted;     // receives that ended with kNoBuffers
   Counter wakes_sent;            // Wake calls
+  Counter wakes_refused;  // of these, those that took the way of the event descriptor instead
 };
 
 // An `owner` is handed back with each completion of the operation. It is null or aligned to 8 bytes

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "src/base/assert.h"
+#include "src/base/random.h"
 
 namespace torc::ring {
 namespace {
@@ -17,26 +18,6 @@ namespace {
 // Far above what a process can have open, so that a stray system call on one fails with EBADF.
 constexpr int kListenerBase = 1 << 28;
 constexpr int kConnectionBase = 1 << 29;
-
-// splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t Next() {
-    uint64_t z = state_ += 0x9E3779B97F4A7C15;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    return z ^ (z >> 31);
-  }
-  // 0 up to `bound`, exclusive.
-  uint64_t Below(uint64_t bound) { return Next() % bound; }
-  bool Chance(uint32_t out_of_thousand) {
-    return out_of_thousand > 0 && Below(1000) < out_of_thousand;
-  }
-
- private:
-  uint64_t state_;
-};
 
 struct Connection {
   std::string to_server;
@@ -329,8 +310,18 @@ void SimRing::ProceedAccept(Operation* operation) {
     if (random().Chance(options().file_limit_chance)) {
       return Finish(operation, Status::kFileLimit, EMFILE);
     }
+    if (random().Chance(options().no_memory_chance)) {
+      return Finish(operation, Status::kNoMemory, ENOMEM);
+    }
+    if (random().Chance(options().rejected_chance)) {
+      return Finish(operation, Status::kRejected, EINVAL);
+    }
     const size_t connection = listener.waiting.front();
     listener.waiting.pop_front();
+    if (random().Chance(options().reset_chance)) {
+      world_.connections[connection]->broken = true;
+      return Finish(operation, Status::kReset, ECONNABORTED);
+    }
     ++world_.descriptors_unattached;
     const bool last = random().Chance(options().overflow_chance);
     if (last) counters_.completion_overflows.Add(1);
@@ -359,6 +350,9 @@ void SimRing::ProceedReceive(Operation* operation) {
     }
     if (random().Chance(options().no_memory_chance)) {
       return Finish(operation, Status::kNoMemory, ENOMEM);
+    }
+    if (random().Chance(options().rejected_chance)) {
+      return Finish(operation, Status::kRejected, EINVAL);
     }
     if (free_.empty() || random().Chance(options().no_buffers_chance)) {
       counters_.buffers_exhausted.Add(1);
@@ -426,6 +420,9 @@ void SimRing::ProceedSend(Operation* operation) {
   if (random().Chance(options().no_memory_chance)) {
     if (operation->sent > 0) return Finish(operation, Status::kOk, 0, sent());
     return Finish(operation, Status::kNoMemory, ENOMEM);
+  }
+  if (operation->sent == 0 && random().Chance(options().rejected_chance)) {
+    return Finish(operation, Status::kRejected, EINVAL);
   }
   const size_t moved = Transfer(operation, &connection);
   const bool all = operation->sent == operation->size;

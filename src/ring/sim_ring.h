@@ -55,8 +55,9 @@ struct SimOptions {
       0;  // a full completion queue: counted, and the multishot operation ends
   uint32_t file_limit_chance =
       0;  // an accept ends with kFileLimit; the connection waits in the queue
-  uint32_t no_memory_chance = 0;    // a receive or send ends with kNoMemory
-  uint32_t reset_chance = 0;        // a connection breaks
+  uint32_t no_memory_chance = 0;    // an accept, receive or send ends with kNoMemory
+  uint32_t reset_chance = 0;        // a connection breaks, perhaps before it is accepted
+  uint32_t rejected_chance = 0;     // an accept, receive or send ends with kRejected
   uint32_t wake_repeat_chance = 0;  // a wake comes twice
 
   // Every mishap often, except those that lose a connection.

@@ -14,6 +14,7 @@
 #include <array>
 #include <atomic>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "src/base/pool.h"
@@ -21,6 +22,7 @@
 #include "src/server/buffers.h"
 #include "src/server/connection.h"
 #include "src/server/counters.h"
+#include "src/server/failures.h"
 #include "src/server/options.h"
 #include "src/server/process_use.h"
 #include "src/server/version.h"
@@ -32,7 +34,9 @@ struct Core;
 
 // What all workers share. Constant while they run, but for the atomics.
 struct Shared {
-  explicit Shared(const Options& o) : options(o), verbosity(static_cast<int>(o.verbosity)) {}
+  // `say` takes the lines of -v.
+  explicit Shared(const Options& o, FailureLog::Write say = FailureLog::WriteToStderr)
+      : options(o), verbosity(static_cast<int>(o.verbosity)), failure_log(std::move(say)) {}
 
   const Options& options;
   const std::string version_reply = "VERSION " + std::string(kMemcachedVersion) + "\r\n";
@@ -53,6 +57,7 @@ struct Shared {
   std::atomic<uint32_t> accepting{0};
   // Set by `verbosity`, on any connection. Relaxed.
   std::atomic<int> verbosity;
+  FailureLog failure_log;  // what -v prints
   // A simulation has its own: the length of a reply must not depend on how long the process runs.
   ProcessUse (*process_use)() = &ReadProcessUse;
 };
@@ -71,6 +76,7 @@ struct Core {
   Buffers buffers;
   Pool<Task> tasks;
   Counters counters;
+  Failures failures;
   Batch batch;
   ReadyList ready;
   DirtyList dirty;
@@ -78,22 +84,41 @@ struct Core {
   engine::Engine& engine() { return shard.engine(); }
   ShardId self() const { return shard.id(); }
 
-  void MarkReady(Connection& c) {
-    if (!static_cast<ListLink<ReadyTag>&>(c).linked()) ready.PushBack(c);
-  }
-  void MarkDirty(Connection& c) {
-    if (!static_cast<ListLink<DirtyTag>&>(c).linked()) dirty.PushBack(c);
+  // `stats reset`, this shard's part of the front end.
+  void ResetCounters() {
+    counters.Reset();
+    failures.Reset();
+    shard.ResetLongest();
   }
 
-  // The connection cannot go on: what it has to send is lost, it will be closed.
-  void Break(Connection& c) {
+  void MarkReady(Connection& c) {
+    if (!ReadyList::Linked(c)) ready.PushBack(c);
+  }
+  void MarkDirty(Connection& c) {
+    if (!DirtyList::Linked(c)) dirty.PushBack(c);
+  }
+
+  // Counts a failure, and says so with -v. `system_error`: the errno behind it, 0 if there is none.
+  void Fail(Cause cause, int system_error = 0) {
+    failures.Count(cause);
+    const int verbosity = shared.verbosity.load(std::memory_order_relaxed);
+    if (verbosity > 0) [[unlikely]] {
+      shared.failure_log.Say(cause, system_error, verbosity, shard.now_ns());
+    }
+  }
+  // Likewise, for one that a client is told: returns what it reads.
+  std::string_view FailureReply(Cause cause) {
+    Fail(cause);
+    return RowOf(cause).reply;
+  }
+
+  // The connection cannot go on: what it has to send is lost, it will be closed. Only the first
+  // cause counts.
+  void Break(Connection& c, Cause cause, int system_error = 0) {
+    if (!c.broken) Fail(cause, system_error);
     c.broken = true;
     c.state = ConnectionState::kClosing;
     MarkDirty(c);
-  }
-  void BreakForMemory(Connection& c) {
-    counters.memory_refused.Add(1);
-    Break(c);
   }
 
   // Makes the first segment of the input forget its place in the queue; the caller has its

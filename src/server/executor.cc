@@ -23,7 +23,7 @@ bool Executor::Run() {
   uint32_t executed = 0;
   if (!ops.empty()) {
     executed = static_cast<uint32_t>(core_.engine().Execute(core_.self(), ops));
-    if (executed < ops.size()) core_.counters.stores_delayed.Add(1);
+    if (executed < ops.size()) core_.Fail(Cause::kStoreDelayed);
   }
   uint32_t done = 0;
   for (const Entry& entry : batch.entries()) {
@@ -46,7 +46,7 @@ void Executor::Handle(const Entry& entry) {
     case Entry::Kind::kText: {
       Connection& c = *entry.connection;
       if (!c.broken && !c.out.Append(core_.buffers, {entry.text, entry.number})) {
-        core_.BreakForMemory(c);
+        core_.Break(c, Cause::kReplyNoMemory);
       }
       core_.MarkDirty(c);
       break;
@@ -58,7 +58,7 @@ void Executor::Handle(const Entry& entry) {
       Task* const task = entry.task;
       if (!c.broken) {
         task->gap = c.out.AppendPending(core_.buffers, task);
-        if (task->gap == nullptr) core_.BreakForMemory(c);
+        if (task->gap == nullptr) core_.Break(c, Cause::kReplyNoMemory);
       }
       desk_.Execute(task);
       break;
@@ -81,9 +81,9 @@ void Executor::Reply(const Entry& entry, const Op& op) {
              AskOwner(c, entry, op, &fits)) {
     // A dead item of another shard: its owner removes it and counts that, once.
   } else if (entry.style != ReplyStyle::kUncounted) {
-    CountResult(op, core_.counters);
+    CountResult(op, core_);
     char digits[kDigitsMax];
-    const std::string_view text = ReplyText(entry.style, op, core_.counters, digits);
+    const std::string_view text = ReplyText(op, digits);
     if (entry.style != ReplyStyle::kSilent && !c.broken) {
       fits = c.out.Append(core_.buffers, text) &&
              (!entry.ends_command || c.out.Append(core_.buffers, kEnd));
@@ -91,14 +91,14 @@ void Executor::Reply(const Entry& entry, const Op& op) {
   }
   if (entry.task != nullptr) desk_.Delete(entry.task);
   if (!fits) [[unlikely]]
-    core_.BreakForMemory(c);
+    core_.Break(c, Cause::kReplyNoMemory);
   core_.MarkDirty(c);
 }
 
 bool Executor::ReplyHit(Connection& c, const Entry& entry, const Op& op) {
   if (op.value_size > kCopyValueBytesMax) [[unlikely]]
     return ReplyLargeHit(c, entry, op);
-  CountResult(op, core_.counters);
+  CountResult(op, core_);
   char* const start =
       c.out.Reserve(core_.buffers, proto::kValueHeaderBytesMax + op.value_size + kFrameBytes);
   if (start == nullptr) [[unlikely]]
@@ -118,8 +118,12 @@ bool Executor::ReplyHit(Connection& c, const Entry& entry, const Op& op) {
 bool Executor::ReplyLargeHit(Connection& c, const Entry& entry, const Op& op) {
   const ShardId owner = engine::OwnerOf(op.hash, core_.shard.shards());
   if (owner == core_.self()) {
-    if (!core_.engine().Pin(core_.self(), op.item)) return ReplyInPieces(c, entry, op);
-    CountResult(op, core_.counters);
+    if (!core_.engine().Pin(core_.self(), op.item)) {
+      const bool fits_copied = op.value_size <= kCopyUnpinnedBytesMax;
+      core_.Fail(fits_copied ? Cause::kPinsFullCopied : Cause::kPinsFullMissed);
+      return ReplyInPieces(c, entry, op);
+    }
+    CountResult(op, core_);
     char header[proto::kValueHeaderBytesMax];
     const char* const end = WriteValueHeader(header, entry.style, op);
     if (!c.out.Append(core_.buffers, {header, static_cast<size_t>(end - header)}) ||
@@ -133,6 +137,7 @@ bool Executor::ReplyLargeHit(Connection& c, const Entry& entry, const Op& op) {
   if (op.value_size > kCopyForeignValueBytesMax) {
     bool fits = true;
     if (AskOwner(c, entry, op, &fits)) return fits;
+    if (op.value_size > kCopyUnpinnedBytesMax) core_.Fail(Cause::kOwnerNotAsked);
   }
   return ReplyInPieces(c, entry, op);
 }
@@ -142,10 +147,9 @@ bool Executor::ReplyLargeHit(Connection& c, const Entry& entry, const Op& op) {
 bool Executor::ReplyInPieces(Connection& c, const Entry& entry, const Op& op) {
   if (op.value_size > kCopyUnpinnedBytesMax) {
     // Nothing bounds what copies of this size would take: a miss, which a cache may always answer.
-    core_.counters.memory_refused.Add(1);
     return !entry.ends_command || c.out.Append(core_.buffers, kEnd);
   }
-  CountResult(op, core_.counters);
+  CountResult(op, core_);
   char header[proto::kValueHeaderBytesMax];
   const char* const end = WriteValueHeader(header, entry.style, op);
   bool fits = c.out.Append(core_.buffers, {header, static_cast<size_t>(end - header)});

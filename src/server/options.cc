@@ -8,6 +8,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <optional>
 #include <string>
@@ -401,11 +402,13 @@ bool CommandLine::TakeItemSize(std::string_view argument) {
 }
 
 bool CommandLine::TakeGrowthFactor(std::string_view argument) {
-  double factor = 0;
-  const auto [end, error] =
-      std::from_chars(argument.data(), argument.data() + argument.size(), factor);
-  if (error != std::errc() || end != argument.data() + argument.size() || !std::isfinite(factor) ||
-      factor <= 1) {
+  // Not std::from_chars: its long double part would bring libm into every server's memory.
+  const std::string text(argument);
+  const bool is_decimal = !text.empty() && (text[0] == '.' || (text[0] >= '0' && text[0] <= '9')) &&
+                          text.find_first_not_of("0123456789.eE+-") == std::string::npos;
+  char* end = nullptr;
+  const double factor = is_decimal ? std::strtod(text.c_str(), &end) : 0;
+  if (!is_decimal || end != text.c_str() + text.size() || !std::isfinite(factor) || factor <= 1) {
     return Refuse(kExitFailure,
                   "-f " + std::string(argument) + ": the factor must be a number above 1");
   }

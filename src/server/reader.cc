@@ -5,6 +5,7 @@
 
 #include "proto/text/encoder.h"
 #include "proto/text/parser.h"
+#include "src/server/replies.h"
 
 namespace torc::server {
 
@@ -12,7 +13,6 @@ using engine::Engine;
 using engine::Op;
 using engine::Verb;
 using proto::Command;
-using proto::ErrorId;
 using proto::Request;
 using State = ConnectionState;
 
@@ -58,11 +58,17 @@ Reader::Step Reader::Read(Connection& c) {
     if (c.state == State::kClosing) return Step::kClosing;
     if (core_.batch.full()) return Step::kBatch;
     if (c.out.full()) {
-      core_.counters.output_full.Add(1);
+      core_.Fail(Cause::kOutputFull);
       return Step::kBlocked;
     }
-    if (c.pending >= kPendingTasksHigh) return Step::kBlocked;
-    if (!core_.buffers.plenty()) return Step::kLater;
+    if (c.pending >= kPendingTasksHigh) {
+      core_.Fail(Cause::kPendingFull);
+      return Step::kBlocked;
+    }
+    if (!core_.buffers.plenty()) {
+      core_.Fail(Cause::kBuffersShort);
+      return Step::kLater;
+    }
     if (c.turn_commands >= commands_max || c.turn_operations >= kOperationsPerTurn) {
       if (c.state == State::kCommand) {  // in other states the first segment may hold the line that
                                          // is being read
@@ -132,7 +138,7 @@ Reader::Step Reader::GrowLine(Connection& c) {
   if (c.carry == nullptr) {
     c.carry = core_.buffers.NewBlock();
     if (c.carry == nullptr) {
-      core_.BreakForMemory(c);
+      core_.Break(c, Cause::kInputNoMemory);
       return Step::kGoOn;
     }
   }
@@ -143,6 +149,7 @@ Reader::Step Reader::GrowLine(Connection& c) {
   Advance(c.in_head, size);
   const std::string_view received(carry.bytes, carry.used);
   if (received.size() > proto::kUnfinishedLineBytesMax && !proto::MayGrow(received)) {
+    core_.Fail(Cause::kLineTooLong);
     return Close(c);
   }
   return carry.room() == 0 ? StartLongKeys(c) : Step::kGoOn;
@@ -156,7 +163,7 @@ Reader::Step Reader::StartLongKeys(Connection& c) {
   const bool gets = line.starts_with("gets ");
   if (!gets && !line.starts_with("get ")) {
     // Blanks before the command, which proto::MayGrow lets pass: not a command.
-    c.reply = core_.counters.ErrorReply(ErrorId::kUnknownCommand);
+    c.reply = core_.FailureReply(Cause::kUnknownCommand);
     c.state = State::kSkipLine;
     DoneWithLine(c);
     return Step::kGoOn;
@@ -174,7 +181,7 @@ Reader::Step Reader::ContinueLongLine(Connection& c) {
   const std::string_view start = c.keys_command == Command::kGets ? "gets " : "get ";
   const std::string_view rest = line.substr(line.rfind(' ') + 1);
   if (rest.size() > proto::kKeyBytesMax) {
-    c.reply = core_.counters.ErrorReply(ErrorId::kKeyTooLong);
+    c.reply = core_.FailureReply(Cause::kKeyTooLong);
     c.state = State::kSkipLine;
     c.long_line = false;
     DoneWithLine(c);
@@ -182,7 +189,7 @@ Reader::Step Reader::ContinueLongLine(Connection& c) {
   }
   Block* const next = core_.buffers.NewBlock();
   if (next == nullptr) {
-    core_.BreakForMemory(c);
+    core_.Break(c, Cause::kInputNoMemory);
     return Step::kGoOn;
   }
   std::memcpy(next->bytes, start.data(), start.size());
@@ -196,8 +203,8 @@ Reader::Step Reader::ContinueLongLine(Connection& c) {
 
 Reader::Step Reader::HandleLine(Connection& c, std::string_view line) {
   const Request request = proto::ParseLine(line);
-  if (request.error != ErrorId::kNone) [[unlikely]] {
-    if (c.long_line && request.error == ErrorId::kTooFewTokens) {
+  if (request.error != Cause::kNone) [[unlikely]] {
+    if (c.long_line && request.error == Cause::kTooFewTokens) {
       c.long_line = false;
       AddReply(c, proto::kEnd);
       DoneWithLine(c);
@@ -205,7 +212,11 @@ Reader::Step Reader::HandleLine(Connection& c, std::string_view line) {
     }
     // Only a command that was told apart as flush_all counts as one, even with a bad argument.
     if (request.command == Command::kFlushAll) core_.counters.cmd_flush.Add(1);
-    const std::string_view text = core_.counters.ErrorReply(request.error);
+    const std::string_view text = core_.FailureReply(request.error);
+    if (request.command == Command::kQuit) {
+      DoneWithLine(c);
+      return Close(c);
+    }
     if (request.swallow_value) {
       return RefuseValue(c, request.value_size, request.noreply ? std::string_view{} : text);
     }
@@ -259,7 +270,7 @@ Reader::Step Reader::HandleRetrieval(Connection& c, Command command, std::string
     while ((step = proto::NextKey(&rest, &key)) == proto::KeyStep::kKey) {
     }
     if (step == proto::KeyStep::kTooLong) {
-      const std::string_view text = core_.counters.ErrorReply(ErrorId::kKeyTooLong);
+      const std::string_view text = core_.FailureReply(Cause::kKeyTooLong);
       if (c.long_line) {
         c.long_line = false;
         c.reply = text;
@@ -344,8 +355,7 @@ Reader::Step Reader::HandleStore(Connection& c, const Request& request) {
       const Step step = Submit(c, removal, ReplyStyle::kUncounted, false, nullptr);
       if (step != Step::kGoOn) return step;
     }
-    core_.counters.store_too_large.Add(1);
-    const std::string_view text = core_.counters.ErrorReply(ErrorId::kValueTooLarge);
+    const std::string_view text = core_.FailureReply(Cause::kValueTooLarge);
     return RefuseValue(c, request.value_size, request.noreply ? std::string_view{} : text);
   }
   op.client_flags = request.client_flags;
@@ -362,7 +372,7 @@ Reader::Step Reader::HandleStore(Connection& c, const Request& request) {
   if (s == nullptr || s->size < size) return StartUpload(c, op, style);
   if (std::memcmp(s->data + request.value_size, "\r\n", 2) != 0) [[unlikely]] {
     core_.counters.cmd_set.Add(1);
-    const std::string_view text = core_.counters.ErrorReply(ErrorId::kBadDataChunk);
+    const std::string_view text = core_.FailureReply(Cause::kBadDataChunk);
     if (!request.noreply) AddReply(c, text);
   } else {
     op.value = s->data;
@@ -392,8 +402,12 @@ Reader::Step Reader::ReserveUpload(Connection& c) {
     if (c.batch == core_.batch.serial()) return Step::kBatch;
     engine::Reservation reservation;
     task->reserved = engine_.Reserve(core_.self(), task->op, &reservation);
-    if (task->reserved == Engine::ReserveResult::kLater) return Step::kLater;
+    if (task->reserved == Engine::ReserveResult::kLater) {
+      core_.Fail(Cause::kValueDelayed);
+      return Step::kLater;
+    }
     task->op.item = reservation.item;
+    task->op.shortage = reservation.shortage;
   } else if (!task->sent) {
     if (c.batch == core_.batch.serial()) return Step::kBatch;
     if (c.pending != 0) return Step::kBlocked;
@@ -409,9 +423,8 @@ Reader::Step Reader::ReserveUpload(Connection& c) {
     return Step::kGoOn;
   }
   const bool too_large = task->reserved == Engine::ReserveResult::kTooLarge;
-  (too_large ? core_.counters.store_too_large : core_.counters.store_no_memory).Add(1);
   const std::string_view text =
-      core_.counters.ErrorReply(too_large ? ErrorId::kValueTooLarge : ErrorId::kOutOfMemoryStoring);
+      core_.FailureReply(too_large ? Cause::kValueTooLarge : CauseOf(task->op.shortage));
   const Step step = RefuseValue(c, task->op.value_size, task->told() ? text : std::string_view{});
   c.upload = nullptr;
   desk_.Delete(task);
@@ -444,7 +457,7 @@ Reader::Step Reader::FinishUpload(Connection& c) {
   Task* const task = c.upload;
   if (std::memcmp(task->tail, "\r\n", 2) != 0) {
     core_.counters.cmd_set.Add(1);
-    const std::string_view text = core_.counters.ErrorReply(ErrorId::kBadDataChunk);
+    const std::string_view text = core_.FailureReply(Cause::kBadDataChunk);
     if (task->told()) AddReply(c, text);
     desk_.AbandonUpload(task);
   } else if (task->owner == core_.self()) {
@@ -514,7 +527,7 @@ Reader::Step Reader::HandleGlobal(Connection& c, const Request& request) {
       DoneWithLine(c);
       return Close(c);
     case Command::kShutdown: {
-      const std::string_view text = core_.counters.ErrorReply(ErrorId::kShutdownDisabled);
+      const std::string_view text = core_.FailureReply(Cause::kShutdownDisabled);
       if (!request.noreply) AddReply(c, text);
       break;
     }
@@ -537,7 +550,7 @@ Reader::Step Reader::HandleGlobal(Connection& c, const Request& request) {
 Reader::Step Reader::HandleFlush(Connection& c, const Request& request) {
   core_.counters.cmd_flush.Add(1);
   if (!core_.shared.options.flush_all_enabled) {
-    const std::string_view text = core_.counters.ErrorReply(ErrorId::kFlushDisabled);
+    const std::string_view text = core_.FailureReply(Cause::kFlushDisabled);
     if (!request.noreply) AddReply(c, text);
   } else {
     const RelativeSeconds when =
@@ -561,6 +574,7 @@ Reader::Step Reader::ReadBroadcast(Connection& c) {
     if (!desk_.ReserveSend(c, c.broadcast_next)) return Step::kLater;
     Task* const task = core_.tasks.New();
     if (task == nullptr) {
+      core_.Fail(Cause::kTaskNoMemory);
       desk_.CancelSend(c, c.broadcast_next);
       return Step::kLater;
     }
@@ -637,6 +651,7 @@ void Reader::DropInput(Connection& c) {
   c.carry = nullptr;
   // One that is still being reserved names its connection until the answer comes.
   if (c.upload != nullptr && c.pending == 0) {
+    core_.Fail(Cause::kValueCutOff);
     desk_.AbandonUpload(c.upload);
     c.upload = nullptr;
   }

@@ -8,7 +8,50 @@ using engine::Miss;
 using engine::Result;
 using engine::Verb;
 
-void CountResult(const engine::Op& op, Counters& counters) {
+Cause CauseOf(engine::Shortage shortage) {
+  switch (shortage) {
+    case engine::Shortage::kNoEviction:
+      return Cause::kStoreNoEviction;
+    case engine::Shortage::kExceedsShard:
+      return Cause::kStoreExceedsShard;
+    case engine::Shortage::kIndexFull:
+      return Cause::kStoreIndexFull;
+    case engine::Shortage::kNone:  // an engine that does not say
+    case engine::Shortage::kItemLimit:
+    case engine::Shortage::kNothingToEvict:
+      break;
+  }
+  return Cause::kStoreNothingToEvict;
+}
+
+Cause CauseOf(const engine::Op& op) {
+  switch (op.result) {
+    case Result::kTooLarge:
+      return Cause::kValueTooLarge;
+    case Result::kNotANumber:
+      return Cause::kNotANumber;
+    case Result::kNoMemory: {
+      const bool counts = op.verb == Verb::kIncrement || op.verb == Verb::kDecrement;
+      return counts ? Cause::kOutOfMemoryCounting : CauseOf(op.shortage);
+    }
+    case Result::kNotStored:
+      if (op.verb != Verb::kAppend && op.verb != Verb::kPrepend) break;
+      if (op.shortage == engine::Shortage::kNone) break;
+      return op.shortage == engine::Shortage::kItemLimit ? Cause::kConcatTooLarge
+                                                         : Cause::kConcatNoMemory;
+    default:
+      break;
+  }
+  return Cause::kNone;
+}
+
+void CountResult(const engine::Op& op, Core& core) {
+  Counters& counters = core.counters;
+  if (op.result != Result::kHit) {
+    if (const Cause cause = CauseOf(op); cause != Cause::kNone) [[unlikely]] {
+      core.Fail(cause);
+    }
+  }
   if (op.miss == Miss::kExpired) counters.get_expired.Add(1);
   if (op.miss == Miss::kFlushed) counters.get_flushed.Add(1);
   const bool found = op.result != Result::kMiss && op.result != Result::kNotFound;
@@ -32,11 +75,8 @@ void CountResult(const engine::Op& op, Counters& counters) {
     case Verb::kReplace:
     case Verb::kAppend:
     case Verb::kPrepend:
-      if (op.result == Result::kTooLarge) {
-        counters.store_too_large.Add(1);
-      } else if (op.result == Result::kNoMemory) {
-        counters.store_no_memory.Add(1);
-      } else {
+      // memcached does not count a store that it refused before it read the value.
+      if (op.result != Result::kTooLarge && op.result != Result::kNoMemory) {
         counters.cmd_set.Add(1);
       }
       break;
@@ -54,9 +94,7 @@ void CountResult(const engine::Op& op, Counters& counters) {
   }
 }
 
-std::string_view ReplyText(ReplyStyle style, const engine::Op& op, Counters& counters,
-                           char* digits) {
-  const bool counts = style == ReplyStyle::kNumber;
+std::string_view ReplyText(const engine::Op& op, char* digits) {
   switch (op.result) {
     case Result::kNone:
     case Result::kHit:
@@ -78,12 +116,9 @@ std::string_view ReplyText(ReplyStyle style, const engine::Op& op, Counters& cou
     case Result::kNumber:
       return {digits, static_cast<size_t>(proto::EncodeNumberLine(digits, op.number) - digits)};
     case Result::kNotANumber:
-      return counters.ErrorReply(proto::ErrorId::kNotANumber);
     case Result::kTooLarge:
-      return counters.ErrorReply(proto::ErrorId::kValueTooLarge);
     case Result::kNoMemory:
-      return counters.ErrorReply(counts ? proto::ErrorId::kOutOfMemoryCounting
-                                        : proto::ErrorId::kOutOfMemoryStoring);
+      return RowOf(CauseOf(op)).reply;
   }
   CHECK(!"a hit, or an operation that was not executed");
   return {};

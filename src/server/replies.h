@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "proto/text/encoder.h"
-#include "src/server/counters.h"
+#include "src/server/core.h"
 #include "src/server/task.h"
 
 namespace torc::server {
@@ -17,15 +17,20 @@ namespace torc::server {
 using proto::kEnd;
 using proto::kLineEnd;
 
-// Counts an executed operation. Once for each, by the worker of its connection.
-void CountResult(const engine::Op& op, Counters& counters);
+// How an executed operation failed; kNone: it did not.
+Cause CauseOf(const engine::Op& op);
+
+// Why a store fails for which Reserve or Execute found no memory.
+Cause CauseOf(engine::Shortage shortage);
+
+// Counts an executed operation and its failure. Once for each, by the worker of its connection.
+void CountResult(const engine::Op& op, Core& core);
 
 // The reply to a result other than a hit; empty where nothing is said (a get's miss, kSilent).
 // kNumber is not constant: it is written to `digits`.
 inline constexpr size_t kDigitsMax = proto::kNumberLineBytesMax;
 // `digits` has room for kDigitsMax bytes.
-std::string_view ReplyText(ReplyStyle style, const engine::Op& op, Counters& counters,
-                           char* digits);
+std::string_view ReplyText(const engine::Op& op, char* digits);
 
 // Writes "VALUE key flags size[ cas]\r\n" for a hit; at most proto::kValueHeaderBytesMax bytes.
 // Returns the end.

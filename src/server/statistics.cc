@@ -1,7 +1,9 @@
 #include "src/server/statistics.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <initializer_list>
 #include <string>
 
 #include "proto/text/encoder.h"
@@ -26,7 +28,7 @@ class StatWriter final : public engine::StatSink {
   }
   void End() { Write(proto::kEnd); }
   void Write(std::string_view bytes) {
-    if (!c_.broken && !c_.out.Append(core_.buffers, bytes)) core_.BreakForMemory(c_);
+    if (!c_.broken && !c_.out.Append(core_.buffers, bytes)) core_.Break(c_, Cause::kReplyNoMemory);
   }
 
  private:
@@ -42,6 +44,14 @@ class Sums {
   uint64_t operator()(Counter Counters::* counter) const {
     uint64_t sum = 0;
     for (const Core* core : shared_.cores) sum += (core->counters.*counter).Get();
+    return sum;
+  }
+  // Of failures with one of these causes.
+  uint64_t operator()(std::initializer_list<Cause> causes) const {
+    uint64_t sum = 0;
+    for (const Core* core : shared_.cores) {
+      for (const Cause cause : causes) sum += core->failures.Get(cause);
+    }
     return sum;
   }
 
@@ -97,6 +107,8 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   uint64_t overflows = 0;
   uint64_t lost = 0;
   uint64_t enters = 0;
+  uint64_t turn_us_max = 0;
+  uint64_t background_us_max = 0;
   bool accepting = true;
   for (const Core* other : shared.cores) {
     buffer_bytes += other->buffers.size_bytes();
@@ -106,8 +118,14 @@ void GeneralStatistics(Core& core, StatWriter& out) {
     overflows += other->shard.ring_counters().completion_overflows.Get();
     lost += other->shard.ring_counters().completions_lost.Get();
     enters += other->shard.ring_counters().enters.Get();
+    turn_us_max = std::max(turn_us_max, other->shard.counters().turn_us_max.Get());
+    background_us_max =
+        std::max(background_us_max, other->shard.counters().background_us_max.Get());
     accepting = accepting && other->counters.accepting.Get() != 0;
   }
+  const uint64_t memory_refused =
+      sum({Cause::kConnectionNoMemory, Cause::kInputNoMemory, Cause::kReplyNoMemory,
+           Cause::kTaskNoMemory, Cause::kPinsFullMissed, Cause::kOwnerNotAsked});
   const ProcessUse process = shared.process_use();
   const int64_t uptime = core.shard.now() - kClockStart;
 
@@ -122,11 +140,11 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("max_connections", uint64_t{shared.connections_max});
   out.Put("curr_connections", uint64_t{curr_connections});
   out.Put("total_connections", sum(&Counters::connections_total));
-  out.Put("rejected_connections", sum(&Counters::connections_rejected));
+  out.Put("rejected_connections", sum({Cause::kTooManyConnections}));
   out.Put("connection_structures", structures);
-  out.Put("response_obj_oom", sum(&Counters::memory_refused));
+  out.Put("response_obj_oom", memory_refused);
   out.Put("read_buf_bytes", uint64_t{shared.cores.size()} * kReceiveBuffers * kReceiveBufferBytes);
-  out.Put("read_buf_oom", sum(&Counters::buffers_exhausted));
+  out.Put("read_buf_oom", sum({Cause::kReceiveNoBuffer, Cause::kReceiveNoMemory}));
   out.Put("cmd_get", sum(&Counters::cmd_get));
   out.Put("cmd_set", sum(&Counters::cmd_set));
   out.Put("cmd_flush", sum(&Counters::cmd_flush));
@@ -147,15 +165,17 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("cas_badval", sum(&Counters::cas_badval));
   out.Put("touch_hits", sum(&Counters::touch_hits));
   out.Put("touch_misses", sum(&Counters::touch_misses));
-  out.Put("store_too_large", sum(&Counters::store_too_large));
-  out.Put("store_no_memory", sum(&Counters::store_no_memory));
+  out.Put("store_too_large", sum({Cause::kValueTooLarge}));
+  out.Put("store_no_memory", sum({Cause::kStoreNoEviction, Cause::kStoreNothingToEvict,
+                                  Cause::kStoreExceedsShard, Cause::kStoreIndexFull}));
   out.Put("auth_cmds", sum(&Counters::auth_cmds));
   out.Put("auth_errors", sum(&Counters::auth_errors));
   out.Put("bytes_read", sum(&Counters::bytes_read));
   out.Put("bytes_written", sum(&Counters::bytes_written));
   out.Put("limit_maxbytes", totals.memory_limit_bytes);
   out.Put("accepting_conns", uint64_t{accepting});
-  out.Put("listen_disabled_num", sum(&Counters::listen_disabled));
+  out.Put("listen_disabled_num",
+          sum({Cause::kAcceptFileLimit, Cause::kAcceptNoMemory, Cause::kAcceptFailed}));
   out.Put("time_in_listen_disabled_us", sum(&Counters::listen_disabled_us));
   out.Put("threads", uint64_t{shared.cores.size()});
   out.Put("conn_yields", sum(&Counters::yields));
@@ -164,7 +184,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("hash_is_expanding", uint64_t{totals.index_growing});
   for (const std::string_view name : kNeverHappens) out.Put(name, uint64_t{0});
   out.Put("slabs_moved", totals.pages_moved);
-  out.Put("malloc_fails", sum(&Counters::memory_refused));
+  out.Put("malloc_fails", memory_refused);
   out.Put("bytes", totals.item_bytes);
   out.Put("curr_items", totals.items);
   out.Put("total_items", totals.items_stored);
@@ -179,10 +199,12 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("mailbox_full", mailbox_full);
   out.Put("connections_handed_over", sum(&Counters::connections_handed_over));
   out.Put("buffer_bytes", buffer_bytes);
-  out.Put("slow_clients_dropped", sum(&Counters::slow_clients_dropped));
-  out.Put("output_full", sum(&Counters::output_full));
-  out.Put("tasks_stalled", sum(&Counters::tasks_stalled));
-  out.Put("stores_delayed", sum(&Counters::stores_delayed));
+  out.Put("slow_clients_dropped", sum({Cause::kSlowClientDropped}));
+  out.Put("output_full", sum({Cause::kOutputFull}));
+  out.Put("tasks_stalled", sum({Cause::kOperationStalled}));
+  out.Put("stores_delayed", sum({Cause::kStoreDelayed}));
+  out.Put("turn_us_max", turn_us_max);
+  out.Put("background_us_max", background_us_max);
   out.Put("ring_enters", enters);
   out.Put("ring_completion_overflows", overflows);
   out.Put("ring_completions_lost", lost);
@@ -244,12 +266,11 @@ void SettingsStatistics(Core& core, StatWriter& out) {
   out.End();
 }
 
-// Every error that clients were told, by cause: proto/errors.h has their texts and what to do.
+// Every cause, docs/errors.md, zeros included: what is not there never happened.
 void FailureStatistics(Core& core, StatWriter& out) {
-  for (size_t id = 1; id < proto::kErrorCount; ++id) {
-    uint64_t told = 0;
-    for (const Core* other : core.shared.cores) told += other->counters.errors[id].Get();
-    out.Put(proto::kErrors[id].counter, told);
+  const Sums sum(core.shared);
+  for (const CauseRow& row : kCauses) {
+    if (row.cause != Cause::kNone) out.Put(row.counter, sum({row.cause}));
   }
   out.End();
 }
@@ -267,7 +288,7 @@ void WriteStatistics(Core& core, Connection& c, std::string_view arguments) {
   if (argument.empty()) {
     GeneralStatistics(core, out);
   } else if (Begins("reset", argument)) {
-    core.counters.Reset();
+    core.ResetCounters();
     core.engine().ResetCounters(core.self());
     c.broadcast_kind = MessageKind::kReset;
     c.broadcast_next = 0;
@@ -287,7 +308,7 @@ void WriteStatistics(Core& core, Connection& c, std::string_view arguments) {
     core.engine().Statistics(StatGroup::kSizes, out);
     out.End();
   } else {
-    out.Write(core.counters.ErrorReply(proto::ErrorId::kUnknownStats));
+    out.Write(core.FailureReply(Cause::kUnknownStats));
   }
 }
 

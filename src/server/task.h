@@ -25,7 +25,7 @@ namespace torc::server {
 
 struct Connection;
 
-enum class MessageKind : uint32_t {
+enum class MessageKind : uint8_t {
   kExecute = 1,
   kReserve,
   kAbandon,

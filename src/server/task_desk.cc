@@ -24,7 +24,7 @@ TaskDesk::TaskDesk(Core& core) : core_(core), queues_(core.shard.shards()) {
 Task* TaskDesk::New(Connection& c, const Op& op, ReplyStyle style, bool ends_command) {
   Task* const task = core_.tasks.New();
   if (task == nullptr) [[unlikely]] {
-    core_.counters.memory_refused.Add(1);
+    core_.Fail(Cause::kTaskNoMemory);
     return nullptr;
   }
   task->SetOperation(op);
@@ -47,7 +47,7 @@ void TaskDesk::Delete(Task* task) {
 
 bool TaskDesk::ReserveSend(Connection& c, ShardId to) {
   if (queues_[to].first != nullptr || !core_.shard.ReserveSend(to)) {
-    core_.counters.tasks_stalled.Add(1);
+    core_.Fail(Cause::kOperationStalled);
     return false;
   }
   ++c.pending;
@@ -79,7 +79,7 @@ void TaskDesk::ExecuteSoon(Connection& c, Task* task) {
   if (queues_[task->owner].first == nullptr && core_.shard.ReserveSend(task->owner)) {
     Send(task, MessageKind::kExecute);
   } else {
-    core_.counters.tasks_stalled.Add(1);
+    core_.Fail(Cause::kOperationStalled);
     Enqueue(task);
   }
 }
@@ -99,7 +99,10 @@ void TaskDesk::OnRequest(ShardId from, const shard::Message& message) {
       core_.batch.AddRequest(static_cast<Task*>(message.payload), from);
       return;
     case MessageKind::kReserve:
-      if (!Reserve(message, from)) reserving_.push_back({message, from});
+      if (!Reserve(message, from)) {
+        core_.Fail(Cause::kValueDelayed);
+        reserving_.push_back({message, from});
+      }
       return;
     case MessageKind::kAbandon:
       engine.Abandon(self, {static_cast<Task*>(message.payload)->op.item});
@@ -112,7 +115,7 @@ void TaskDesk::OnRequest(ShardId from, const shard::Message& message) {
       break;
     case MessageKind::kReset:
       engine.ResetCounters(self);
-      core_.counters.Reset();
+      core_.ResetCounters();
       break;
     case MessageKind::kAdopt:
       CHECK(!"adoption is the worker's");
@@ -126,6 +129,7 @@ bool TaskDesk::Reserve(const shard::Message& message, ShardId from) {
   task->reserved = core_.engine().Reserve(core_.self(), task->op, &reservation);
   if (task->reserved == Engine::ReserveResult::kLater) return false;
   task->op.item = reservation.item;
+  task->op.shortage = reservation.shortage;
   core_.shard.Answer(from, message);
   return true;
 }
@@ -148,7 +152,7 @@ void TaskDesk::AnswerExecuted(Task* task, ShardId from, const Op& result) {
       task->pinned = core_.engine().Pin(core_.self(), op.item);
       if (!task->pinned) {
         op.result = Result::kMiss;
-        core_.counters.memory_refused.Add(1);
+        core_.Fail(Cause::kPinsFullMissed);
       }
     }
   }
@@ -181,17 +185,17 @@ void TaskDesk::OnAnswer(const shard::Message& message) {
 void TaskDesk::Resolve(Task* task) {
   Connection& c = *task->connection;
   const Op& op = task->op;
-  if (task->style != ReplyStyle::kUncounted) CountResult(op, core_.counters);
+  if (task->style != ReplyStyle::kUncounted) CountResult(op, core_);
   if (task->gap == nullptr || !task->told()) {
     if (task->pinned) ReleasePin(task->owner, op.item);
     if (task->gap != nullptr) c.out.FillConstant(task->gap, {});
   } else if (op.result == Result::kHit) {
-    if (!FillHit(c, *task)) core_.BreakForMemory(c);
+    if (!FillHit(c, *task)) core_.Break(c, Cause::kReplyNoMemory);
   } else {
     char text[kDigitsMax + kEnd.size()];
-    const std::string_view reply = ReplyText(task->style, op, core_.counters, text);
+    const std::string_view reply = ReplyText(op, text);
     if (reply.data() == text) {
-      if (!c.out.FillCopy(core_.buffers, task->gap, reply)) core_.BreakForMemory(c);
+      if (!c.out.FillCopy(core_.buffers, task->gap, reply)) core_.Break(c, Cause::kReplyNoMemory);
     } else {
       c.out.FillConstant(task->gap, task->ends_command ? kEnd : reply);
     }
@@ -254,6 +258,7 @@ void TaskDesk::AbandonUpload(Task* task) {
   } else if (core_.shard.ReserveSend(task->owner)) {
     Send(task, MessageKind::kAbandon);
   } else {
+    core_.Fail(Cause::kReleaseDelayed);
     unsent_.push_back({MakeMessage(MessageKind::kAbandon, task), task->owner});
   }
 }
@@ -264,7 +269,10 @@ void TaskDesk::ReleasePin(ShardId owner, const void* item) {
     return;
   }
   const shard::Message message = MakeMessage(MessageKind::kUnpin, const_cast<void*>(item));
-  if (!core_.shard.Post(owner, message)) unsent_.push_back({message, owner});
+  if (!core_.shard.Post(owner, message)) {
+    core_.Fail(Cause::kReleaseDelayed);
+    unsent_.push_back({message, owner});
+  }
 }
 
 bool TaskDesk::Retry() {

@@ -61,6 +61,9 @@ void Worker::OnCompletion(const Completion& completion) {
       OnSend(*static_cast<Connection*>(completion.owner), completion);
       break;
     case Kind::kClose:
+      if (completion.status != Status::kOk) {
+        core_.Fail(Cause::kCloseFailed, completion.system_error);
+      }
       Free(*static_cast<Connection*>(completion.owner));
       break;
     case Kind::kWake:
@@ -70,15 +73,27 @@ void Worker::OnCompletion(const Completion& completion) {
 
 void Worker::OnAccept(Acceptor& acceptor, const Completion& completion) {
   if (!completion.more) acceptor.armed = false;
-  if (completion.status == Status::kOk) {
-    Accepted(completion.result);
-  } else if (completion.status == Status::kFileLimit || completion.status == Status::kNoMemory) {
-    // Out of file descriptors, or of memory: connections wait in the backlog until one closes, or a
-    // little.
-    core_.counters.listen_disabled.Add(1);
-    core_.counters.listen_disabled_us.Add(kAcceptPauseNs / 1000);
-    acceptor.resume_ns = core_.shard.now_ns() + kAcceptPauseNs;
+  Cause cause = Cause::kAcceptFailed;
+  switch (completion.status) {
+    case Status::kOk:
+      return Accepted(completion.result);
+    case Status::kCancelled:
+      return;
+    case Status::kReset:
+      return core_.Fail(Cause::kAcceptAborted);
+    case Status::kFileLimit:
+      cause = Cause::kAcceptFileLimit;
+      break;
+    case Status::kNoMemory:
+      cause = Cause::kAcceptNoMemory;
+      break;
+    default:
+      break;
   }
+  // Connections wait in the backlog until one closes, or a little.
+  core_.Fail(cause, completion.system_error);
+  core_.counters.listen_disabled_us.Add(kAcceptPauseNs / 1000);
+  acceptor.resume_ns = core_.shard.now_ns() + kAcceptPauseNs;
 }
 
 void Worker::Accepted(int fd) {
@@ -89,8 +104,7 @@ void Worker::Accepted(int fd) {
   }
   if (shared.connections.fetch_add(1, std::memory_order_relaxed) >= shared.connections_max) {
     shared.connections.fetch_sub(1, std::memory_order_relaxed);
-    core_.counters.connections_rejected.Add(1);
-    const std::string_view text = core_.counters.ErrorReply(proto::ErrorId::kTooManyConnections);
+    const std::string_view text = core_.FailureReply(Cause::kTooManyConnections);
     // A new socket has room for a line; a client that is gone already does not read it.
     [[maybe_unused]] const ssize_t sent =
         send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -115,6 +129,7 @@ void Worker::Accepted(int fd) {
       core_.counters.connections_handed_over.Add(1);
       return;
     }
+    core_.Fail(Cause::kHandoverRefused);
     shared.assigned[to].connections.fetch_sub(1, std::memory_order_relaxed);
     shared.assigned[core_.self()].connections.fetch_add(1, std::memory_order_relaxed);
   }
@@ -129,7 +144,7 @@ void Worker::Uncount() {
 void Worker::Adopt(int fd) {
   Connection* const c = stopping_ ? nullptr : connections_.New();
   if (c == nullptr) {
-    if (!stopping_) core_.counters.memory_refused.Add(1);
+    if (!stopping_) core_.Fail(Cause::kConnectionNoMemory);
     close(fd);
     Uncount();
     return;
@@ -147,7 +162,7 @@ void Worker::Free(Connection& c) {
   CHECK(c.closing_socket && !c.receiving && !c.sending && c.pending == 0);
   CHECK(c.in_head == nullptr && c.carry == nullptr && c.upload == nullptr && c.out.empty());
   const auto unlink = [&]<typename Tag>(IntrusiveList<Connection, Tag>*) {
-    if (static_cast<ListLink<Tag>&>(c).linked()) IntrusiveList<Connection, Tag>::Remove(c);
+    if (IntrusiveList<Connection, Tag>::Linked(c)) IntrusiveList<Connection, Tag>::Remove(c);
   };
   unlink(&core_.ready);
   unlink(&core_.dirty);
@@ -165,7 +180,7 @@ void Worker::OnReceive(Connection& c, const Completion& completion) {
     InSegment* const segment = c.state == State::kClosing ? nullptr : core_.buffers.NewSegment();
     if (segment == nullptr) {
       core_.shard.ring().ReturnBuffer(completion.buffer);
-      if (c.state != State::kClosing) core_.BreakForMemory(c);
+      if (c.state != State::kClosing) core_.Break(c, Cause::kInputNoMemory);
     } else {
       segment->data = completion.data;
       segment->size = static_cast<uint32_t>(completion.result);
@@ -188,11 +203,15 @@ void Worker::OnReceive(Connection& c, const Completion& completion) {
       break;
     case Status::kNoBuffers:
     case Status::kNoMemory:
-      core_.counters.buffers_exhausted.Add(1);
-      if (!static_cast<ListLink<StarvedTag>&>(c).linked()) starved_.PushBack(c);
+      core_.Fail(completion.status == Status::kNoBuffers ? Cause::kReceiveNoBuffer
+                                                         : Cause::kReceiveNoMemory);
+      if (!StarvedList::Linked(c)) starved_.PushBack(c);
+      break;
+    case Status::kReset:
+      core_.Break(c, Cause::kConnectionReset, completion.system_error);
       break;
     default:
-      core_.Break(c);
+      core_.Break(c, Cause::kReceiveFailed, completion.system_error);
       break;
   }
   // To be armed again, or to be closed, once what was received is read.
@@ -206,12 +225,23 @@ void Worker::OnReceive(Connection& c, const Completion& completion) {
 void Worker::OnSend(Connection& c, const Completion& completion) {
   c.sending = false;
   core_.MarkDirty(c);
-  if (completion.status == Status::kOk) {
-    core_.counters.bytes_written.Add(static_cast<uint64_t>(completion.result));
-    c.sent_at = core_.shard.now();
-    Consume(c, static_cast<uint64_t>(completion.result));
-  } else if (completion.status != Status::kNoMemory && completion.status != Status::kCancelled) {
-    core_.Break(c);
+  switch (completion.status) {
+    case Status::kOk:
+      core_.counters.bytes_written.Add(static_cast<uint64_t>(completion.result));
+      c.sent_at = core_.shard.now();
+      Consume(c, static_cast<uint64_t>(completion.result));
+      break;
+    case Status::kCancelled:
+      break;
+    case Status::kNoMemory:
+      core_.Fail(Cause::kSendNoMemory);  // and is tried again
+      break;
+    case Status::kReset:
+      core_.Break(c, Cause::kSendReset, completion.system_error);
+      break;
+    default:
+      core_.Break(c, Cause::kSendFailed, completion.system_error);
+      break;
   }
 }
 
@@ -246,6 +276,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
   }
   Flush();
   pieces_used_ = 0;
+  NoteRingFailures();
 
   if (stopping_) {
     if (accepting_ && std::none_of(acceptors_.begin(), acceptors_.end(),
@@ -253,7 +284,9 @@ int64_t Worker::OnTurn(int64_t now_ns) {
       accepting_ = false;
       --core_.shared.accepting;
     }
-    if (now_ns > stop_deadline_ns_) all_.ForEach([&](Connection& c) { core_.Break(c); });
+    if (now_ns > stop_deadline_ns_) {
+      all_.ForEach([&](Connection& c) { core_.Break(c, Cause::kStopCutOff); });
+    }
   }
   if (!core_.ready.empty() || !core_.dirty.empty()) return 0;
   // Memory comes free as soon as the other shards have had a turn: at once, if there are none. Else
@@ -299,7 +332,7 @@ void Worker::AfterRead(Connection& c, Reader::Step stop) {
       core_.MarkReady(c);
       break;
     case Reader::Step::kLater:
-      if (!static_cast<ListLink<ReadyTag>&>(c).linked()) later_.PushBack(c);
+      if (!ReadyList::Linked(c)) later_.PushBack(c);
       break;
     case Reader::Step::kBlocked:
       break;
@@ -313,13 +346,13 @@ void Worker::AfterRead(Connection& c, Reader::Step stop) {
     core_.shard.ring().Stop(Kind::kReceive, &c);
     c.stop_receive = true;
   }
-  if (c.in_head != nullptr && !static_cast<ListLink<HoldingTag>&>(c).linked()) holding_.PushBack(c);
+  if (c.in_head != nullptr && !HoldingList::Linked(c)) holding_.PushBack(c);
   KeepReceiving(c);
 }
 
 void Worker::KeepReceiving(Connection& c) {
   if (c.receiving || c.read_closed || c.state == State::kClosing ||
-      c.in_count >= kInputSegmentsHigh || static_cast<ListLink<StarvedTag>&>(c).linked()) {
+      c.in_count >= kInputSegmentsHigh || StarvedList::Linked(c)) {
     return;
   }
   core_.shard.ring().Receive(c.socket, &c);
@@ -339,7 +372,7 @@ void Worker::RelieveBuffers() {
       holding_.PushBack(*c);  // part of the batch is left over: next turn
     } else if (scarce) {
       MoveInputToBlocks(*c);
-    } else if (!static_cast<ListLink<ReadyTag>&>(*c).linked()) {
+    } else if (!ReadyList::Linked(*c)) {
       holding_.PushBack(*c);  // nobody looks at it until it can go on: it may become scarce before
     }
   }
@@ -350,7 +383,7 @@ void Worker::RelieveBuffers() {
 void Worker::MoveInputToBlocks(Connection& c) {
   if ((c.state == State::kHeld || c.state == State::kKeys) && c.carry == nullptr) {
     Block* const line = core_.buffers.NewBlock();
-    if (line == nullptr) return;
+    if (line == nullptr) return core_.Fail(Cause::kReliefNoMemory);
     CHECK_LE(c.held.size(), sizeof(line->bytes));
     std::memcpy(line->bytes, c.held.data(), c.held.size());
     line->used = static_cast<uint32_t>(c.held.size());
@@ -358,11 +391,10 @@ void Worker::MoveInputToBlocks(Connection& c) {
     c.carry = line;
   }
   for (InSegment* segment = c.in_head; segment != nullptr; segment = segment->next) {
-    if (segment->block != nullptr || segment->refs != 1) continue;
-    if (segment->buffer == ring::kNoBuffer) continue;
+    if (segment->buffer == ring::kNoBuffer || segment->refs != 1) continue;
     if (segment->size != 0) {
       Block* const block = core_.buffers.NewBlock();
-      if (block == nullptr) return;
+      if (block == nullptr) return core_.Fail(Cause::kReliefNoMemory);
       CHECK_LE(segment->size, sizeof(block->bytes));
       std::memcpy(block->bytes, segment->data, segment->size);
       block->used = segment->size;
@@ -381,8 +413,7 @@ void Worker::DropSlowClients() {
     const uint64_t held_bytes = c.out.held_bytes() + uint64_t{c.in_count} * kBlockBytes;
     if (!c.broken && c.sending && held_bytes >= kSlowClientHeldMin &&
         core_.shard.now() >= c.sent_at + kSlowClientSeconds) {
-      core_.counters.slow_clients_dropped.Add(1);
-      core_.Break(c);
+      core_.Break(c, Cause::kSlowClientDropped);
     }
   });
 }
@@ -464,10 +495,27 @@ bool Worker::CloseIfDone(Connection& c) {
     c.stop_receive = true;
     return false;
   }
-  if (static_cast<ListLink<ReadyTag>&>(c).linked()) ReadyList::Remove(c);
+  if (ReadyList::Linked(c)) ReadyList::Remove(c);
   core_.shard.ring().Close(c.socket, &c);
   c.closing_socket = true;
   return false;
+}
+
+// What the ring met by itself; its counters are not reset, these are.
+void Worker::NoteRingFailures() {
+  const ring::Counters& now = core_.shard.ring_counters();
+  const auto note = [&](Cause cause, const Counter& counter, uint64_t* seen) {
+    const uint64_t count = counter.Get();
+    if (count == *seen) [[likely]]
+      return;
+    core_.failures.Count(cause, count - *seen - 1);
+    core_.Fail(cause);
+    *seen = count;
+  };
+  note(Cause::kCompletionOverflow, now.completion_overflows, &ring_failures_seen_.overflows);
+  note(Cause::kCompletionLost, now.completions_lost, &ring_failures_seen_.lost);
+  note(Cause::kSubmissionRefused, now.submissions_refused, &ring_failures_seen_.submissions);
+  note(Cause::kWakeRefused, now.wakes_refused, &ring_failures_seen_.wakes);
 }
 
 // Stopping: no new connections, no new input; what was received is served, replies leave, sockets

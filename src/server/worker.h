@@ -78,6 +78,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   // Closes a closing connection as far as it can be. True: it must be looked at again next turn.
   bool CloseIfDone(Connection& c);
 
+  void NoteRingFailures();
   void StartStopping();
   void OnStats(Connection& c, const proto::Request& request) override;
 
@@ -98,6 +99,13 @@ class Worker final : public shard::Service, private GlobalCommands {
   bool stopping_ = false;
   bool accepting_ = true;  // counted in Shared::accepting
   int64_t stop_deadline_ns_ = 0;
+  // By the ring's counters.
+  struct {
+    uint64_t overflows = 0;
+    uint64_t lost = 0;
+    uint64_t submissions = 0;
+    uint64_t wakes = 0;
+  } ring_failures_seen_;
   RelativeSeconds slow_clients_looked_at_ = 0;  // at most once a second: it looks at all
 };
 

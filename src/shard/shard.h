@@ -53,6 +53,11 @@ struct ShardCounters {
   Counter messages_sent;
   Counter mailbox_full;  // requests refused: as many as may be were under way, or unanswered ones
                          // filled their part
+  // The longest turn since start or the last ResetLongest, from the end of its wait to the end of
+  // its work; and the longest slice of the engine's housekeeping in a turn. By the clock on the
+  // wall: a core that had other work in between shows here, as it does to clients.
+  Counter turn_us_max;
+  Counter background_us_max;
 };
 
 class Shard {
@@ -95,11 +100,15 @@ class Shard {
   RelativeSeconds now() const { return now_; }
   const torc::Epoch& start() const { return start_; }
   const ShardCounters& counters() const { return counters_; }
+  // Forgets the longest turn, for `stats reset`.
+  void ResetLongest();
   const ring::Counters& ring_counters() const { return ring_.counters(); }
 
  private:
   void ReceiveMessages();
   void WakeReceivers();
+  // Runs the engine's housekeeping and keeps the turn's times. True: more is waiting.
+  bool BackgroundTimed();
 
   const ShardId id_;
   ring::Ring& ring_;

@@ -1,9 +1,13 @@
+#include "src/shard/shard.h"
+
 #include <atomic>
 #include <thread>
 #include <vector>
 
+#include "src/ring/sim_ring.h"
 #include "src/shard/epochs.h"
 #include "src/shard/mailbox.h"
+#include "src/slab/slab_engine.h"
 #include "third_party/doctest/doctest.h"
 
 namespace torc::shard {
@@ -123,6 +127,58 @@ TEST_CASE("readers never see memory that was freed") {
   stop.store(true);
   for (std::thread& reader : readers) reader.join();
   REQUIRE(torn.load() == 0);
+}
+
+// A clock that goes on by a step of its own with every look at it.
+class SteppingClock final : public Clock {
+ public:
+  int64_t NowNs() const override { return now_ns_ += step_ns; }
+  int64_t WallSeconds() const override { return 1'700'000'000; }
+  int64_t step_ns = 0;
+
+ private:
+  mutable int64_t now_ns_ = 0;
+};
+
+struct NoService final : Service {
+  void OnCompletion(const ring::Completion&) override {}
+  bool CanTakeRequest() const override { return true; }
+  void OnRequest(ShardId, const Message&) override {}
+  void OnAnswer(ShardId, const Message&) override {}
+  int64_t OnTurn(int64_t) override { return 0; }
+  bool Finished() const override { return true; }
+};
+
+TEST_CASE("the longest turn is kept until it is to be forgotten") {
+  ring::SimWorld world(1, 1, {});
+  engine::EngineOptions options;
+  options.shards = 1;
+  slab::SlabEngine engine(options);
+  Epochs epochs(1);
+  Mailboxes mailboxes(1);
+  const std::vector<ring::WakeTarget> wake_targets(1);
+  SteppingClock clock;
+  const Epoch start(clock);
+  NoService service;
+  Shard shard(0, world.ring(0), engine, epochs, mailboxes, wake_targets, clock, start);
+  shard.SetService(&service);
+  // The clock is read when a turn begins, before its housekeeping, and after it.
+  const auto turn = [&](int64_t step_us) {
+    clock.step_ns = step_us * 1000;
+    shard.RunTurn(/*wait=*/false);
+  };
+  turn(10);
+  CHECK(shard.counters().turn_us_max.Get() == 20);
+  CHECK(shard.counters().background_us_max.Get() == 10);
+  turn(700);
+  turn(30);
+  CHECK(shard.counters().turn_us_max.Get() == 1400);
+  CHECK(shard.counters().background_us_max.Get() == 700);
+  shard.ResetLongest();
+  CHECK(shard.counters().turn_us_max.Get() == 0);
+  CHECK(shard.counters().background_us_max.Get() == 0);
+  turn(40);
+  CHECK(shard.counters().turn_us_max.Get() == 80);
 }
 
 }  // namespace

@@ -9,8 +9,8 @@ Arena::Arena(char* memory, uint32_t pages, const SizeClasses& classes)
       memory_(memory),
       pages_total_(pages),
       pool_pages_(pages),
-      pages_(std::make_unique<Page[]>(size_t{pages} + 1)),
-      page_classes_(std::make_unique<PageClass[]>(classes.count_with_heads())) {
+      pages_(size_t{pages} + 1),
+      page_classes_(classes.count_with_heads()) {
   CHECK(pages > 0);
   CHECK_EQ(reinterpret_cast<uintptr_t>(memory) & (classes.page_size() - 1), 0u);
 }
@@ -38,12 +38,29 @@ void Arena::GiveToPool(PageId id) {
   pages_used_.Subtract(1);
 }
 
+void Arena::NoteHolding(uint32_t size_class) {
+  page_classes_[size_class].holding_index = holding_count_;
+  holding_[holding_count_++] = static_cast<uint16_t>(size_class);
+  if (was_held_[size_class]) return;
+  was_held_.set(size_class);
+  const uint32_t count = ever_held_count_.load(std::memory_order_relaxed);
+  ever_held_[count] = static_cast<uint16_t>(size_class);
+  ever_held_count_.store(count + 1, std::memory_order_release);
+}
+
+void Arena::NoteHoldingNoMore(uint32_t size_class) {
+  const uint32_t index = page_classes_[size_class].holding_index;
+  holding_[index] = holding_[--holding_count_];
+  page_classes_[holding_[index]].holding_index = index;
+}
+
 void Arena::AddToRing(PageId id, uint32_t size_class) {
   PageClass& c = page_classes_[size_class];
   Page& p = pages_[id];
   p.use = PageUse::kClass;
-  p.size_class = static_cast<uint8_t>(size_class);
+  p.size_class = static_cast<uint16_t>(size_class);
   if (c.hand_page == 0) {
+    NoteHolding(size_class);
     p.next = p.previous = id;
     c.hand_page = id;
     c.hand_chunk = 0;
@@ -65,6 +82,7 @@ void Arena::RemoveFromRing(PageId id) {
   if (c.hand_page == id) {
     c.hand_page = p.next == id ? 0 : p.next;
     c.hand_chunk = 0;
+    if (c.hand_page == 0) NoteHoldingNoMore(p.size_class);
   }
   pages_[p.previous].next = p.next;
   pages_[p.next].previous = p.previous;
@@ -186,8 +204,15 @@ void Arena::CheckInvariants() const {
     CHECK(pages_[id].use == PageUse::kDraining && pages_[id].used > 0);
     ++seen;
   }
+  uint32_t holding = 0;
   for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
     const PageClass& page_class = page_classes_[c];
+    if (page_class.hand_page != 0) {
+      ++holding;
+      CHECK_LT(page_class.holding_index, holding_count_);
+      CHECK_EQ(holding_[page_class.holding_index], c);
+      CHECK(was_held_[c]);
+    }
     uint64_t pages = 0, used = 0, listed = 0;
     for (PageId id = page_class.hand_page; id != 0;) {
       const Page& p = pages_[id];
@@ -208,6 +233,8 @@ void Arena::CheckInvariants() const {
     CHECK_EQ(listed, 0u);
     seen += static_cast<uint32_t>(pages);
   }
+  CHECK_EQ(holding, holding_count_);
+  CHECK_EQ(was_held_.count(), ever_held_count_.load(std::memory_order_relaxed));
   for (PageId id = 1; id <= pages_touched_; ++id) {
     const Page& p = pages_[id];
     if (p.use == PageUse::kItem) ++seen;

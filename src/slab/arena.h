@@ -22,13 +22,17 @@
 #ifndef TORC_SRC_SLAB_ARENA_H_
 #define TORC_SRC_SLAB_ARENA_H_
 
+#include <array>
+#include <atomic>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <span>
 
 #include "src/base/types.h"
 #include "src/slab/item.h"
 #include "src/slab/size_classes.h"
+#include "src/slab/zeroed_array.h"
 
 namespace torc::slab {
 
@@ -38,8 +42,8 @@ enum class PageUse : uint8_t { kPool, kClass, kDraining, kItem };
 
 struct Page {
   PageUse use = PageUse::kPool;
-  uint8_t size_class = 0;
   bool listed = false;       // in its class's list of pages with free chunks
+  uint16_t size_class = 0;
   uint32_t used = 0;         // chunks handed out and not yet freed
   uint32_t cut = 0;          // chunks ever handed out since the page came to its class
   uint32_t held = 0;         // chunks that must stay: pinned or reserved, they or their heads
@@ -56,6 +60,7 @@ struct PageClass {
   PageId hand_page = 0;  // where the clock stands (eviction.h); any page of the ring; 0: no pages
   uint32_t hand_chunk = 0;
   PageId free_list = 0;
+  uint32_t holding_index = 0;  // in Arena::holding, if it has pages
   Counter pages;
   Counter chunks_used;
 };
@@ -95,6 +100,12 @@ class Arena {
 
   const Page& page(PageId id) const { return pages_[id]; }
   Page& page(PageId id) { return pages_[id]; }
+  // The classes that have pages, in no order; changes with Allocate, Free and BeginDrain.
+  std::span<const uint16_t> holding() const { return {holding_.data(), holding_count_}; }
+  // The classes that ever had pages, in no order. Any thread.
+  std::span<const uint16_t> ever_held() const {
+    return {ever_held_.data(), ever_held_count_.load(std::memory_order_acquire)};
+  }
   PageClass& page_class(uint32_t size_class) { return page_classes_[size_class]; }
   const PageClass& page_class(uint32_t size_class) const { return page_classes_[size_class]; }
 
@@ -112,7 +123,7 @@ class Arena {
   }
 
   // Bytes of this record keeping, outside the memory limit.
-  size_t overhead_bytes() const { return (size_t{pages_total_} + 1) * sizeof(Page); }
+  size_t overhead_bytes() const { return pages_.size() * sizeof(Page); }
   Counter& pages_used() { return pages_used_; }
   const Counter& pages_used() const { return pages_used_; }
 
@@ -121,6 +132,8 @@ class Arena {
  private:
   PageId TakeFromPool();
   void GiveToPool(PageId page);
+  void NoteHolding(uint32_t size_class);
+  void NoteHoldingNoMore(uint32_t size_class);
   void AddToRing(PageId page, uint32_t size_class);
   void RemoveFromRing(PageId page);
   void List(PageId page);
@@ -134,8 +147,14 @@ class Arena {
   PageId pool_ = 0;  // used pages that came back
   PageId draining_ = 0;
   Counter pages_used_;
-  std::unique_ptr<Page[]> pages_;  // [0] stands for the unused page
-  std::unique_ptr<PageClass[]> page_classes_;
+  ZeroedArray<Page> pages_;  // [0] stands for the unused page
+  ZeroedArray<PageClass> page_classes_;
+  std::array<uint16_t, SizeClasses::kClassesMax> holding_{};
+  uint32_t holding_count_ = 0;
+  // Appended to by the owner, released by the count: statistics read both.
+  std::array<uint16_t, SizeClasses::kClassesMax> ever_held_{};
+  std::bitset<SizeClasses::kClassesMax> was_held_;
+  std::atomic<uint32_t> ever_held_count_{0};
 };
 
 }  // namespace torc::slab

@@ -10,37 +10,62 @@
 namespace torc::slab {
 namespace {
 
-TEST_CASE("size classes: every size has a class, and waste is small") {
-  for (const uint64_t partition_mb : {1u, 4u, 16u, 100u, 1024u, 65536u}) {
-    CAPTURE(partition_mb);
-    const SizeClasses classes(partition_mb << 20);
-    CHECK(classes.count() < SizeClasses::kClassesMax - 1);
-    double waste = 0;
-    size_t sizes = 0;
+TEST_CASE("size classes: every size has a class, and no page an end that could be used") {
+  for (const uint64_t partition_kb : {256ull, 1ull << 10, 4ull << 10, 16ull << 10, 100ull << 10,
+                                      1ull << 20, 16ull << 20, 64ull << 20, 4096ull << 20}) {
+    CAPTURE(partition_kb);
+    const SizeClasses classes(partition_kb << 10);
+    const uint32_t unit = 1u << classes.granule_shift();
+    CHECK(classes.chunk_size(classes.heads()) == classes.chunk_size_max());
+    CHECK(classes.chunks_per_page(classes.heads()) == SizeClasses::kLargestPerPage);
     for (size_t size = 1; size <= classes.chunk_size_max(); ++size) {
       const uint32_t c = classes.ClassOf(size);
       REQUIRE(classes.chunk_size(c) >= size);
-      if (c > 0) REQUIRE(classes.chunk_size(c - 1) < size);
-      if (size < 60) continue;
-      waste += 1.0 - static_cast<double>(size) / classes.chunk_size(c);
-      ++sizes;
+      if (c > 1) REQUIRE(classes.chunk_size(c - 1) < size);
+      // What is lost is less than a granule, or no other size would lose less.
+      const uint32_t per_page = classes.chunks_per_page(c);
+      if (size > SizeClasses::kChunkSizeMin && classes.chunk_size(c) >= size + unit) {
+        REQUIRE(classes.page_size() / (size + unit - 1) == per_page);
+      }
     }
-    CHECK(waste / static_cast<double>(sizes) < 0.07);
-    for (uint32_t c = 0; c < classes.count(); ++c) {
+    for (uint32_t c = 1; c <= classes.largest(); ++c) {
       const uint32_t used = classes.chunk_size(c) * classes.chunks_per_page(c);
       REQUIRE(used <= classes.page_size());
-      // No page has an unused end of more than its chunks' rounding.
-      CHECK(classes.page_size() - used < classes.chunks_per_page(c) << classes.granule_shift());
-      CHECK(classes.chunk_size(c) % (1u << classes.granule_shift()) == 0);
+      REQUIRE(classes.page_size() - used < classes.chunk_size(c));
+      REQUIRE(classes.chunk_size(c) % unit == 0);
     }
   }
 }
 
-TEST_CASE("the default classes step by at most a tenth between 200 and 1900 bytes") {
-  const SizeClasses classes(uint64_t{16} << 20);
-  CHECK(classes.page_size() == 64 << 10);
-  for (uint32_t c = classes.ClassOf(200); c <= classes.ClassOf(1900); ++c) {
-    CHECK(classes.chunk_size(c) * 100 <= classes.chunk_size(c - 1) * 110);
+TEST_CASE("references reach 16 GiB in granules of 4 bytes, 32 GiB in granules of 8") {
+  CHECK(SizeClasses((16ull << 30) - (1 << 20) - 4).granule_shift() == 2);
+  CHECK(SizeClasses(16ull << 30).granule_shift() == 3);
+  CHECK(SizeClasses((32ull << 30) - (1 << 20) - 8).granule_shift() == 3);
+}
+
+TEST_CASE("the coarse classes step by a fourteenth where pages allow, and waste little") {
+  for (const uint64_t partition_mb : {1u, 4u, 16u, 100u, 1024u, 65536u}) {
+    CAPTURE(partition_mb);
+    const SizeClasses classes(partition_mb << 20);
+    const uint32_t unit = 1u << classes.granule_shift();
+    CHECK(classes.is_coarse(1));
+    CHECK(classes.is_coarse(classes.largest()));
+    double waste = 0;
+    size_t sizes = 0;
+    uint32_t coarse = classes.ClassOf(60);
+    for (size_t size = 60; size <= classes.chunk_size_max(); ++size, ++sizes) {
+      coarse = std::max(coarse, classes.ClassOf(size));
+      while (!classes.is_coarse(coarse)) ++coarse;
+      waste += 1.0 - static_cast<double>(size) / classes.chunk_size(coarse);
+    }
+    CHECK(waste / static_cast<double>(sizes) < 0.07);
+    uint32_t before = 1;
+    for (uint32_t c = 2; c <= classes.largest(); ++c) {
+      if (!classes.is_coarse(c)) continue;
+      const bool is_next = c == before + 1;
+      CHECK((is_next || classes.chunk_size(c) <= classes.chunk_size(before) * 15 / 14 + unit));
+      before = c;
+    }
   }
 }
 
@@ -72,7 +97,7 @@ class ArenaFixture {
 
   Item* Take(uint32_t c) {
     Item* const chunk = arena.Allocate(c, true);
-    if (chunk != nullptr) chunk->Init(static_cast<uint8_t>(c), 0, false, 0, false);
+    if (chunk != nullptr) chunk->Init(c, {});
     return chunk;
   }
 

@@ -135,10 +135,10 @@ TEST_CASE("index: two readers beside a writer whose table grows and displaces") 
   for (uint32_t i = 0; i < kItems; ++i) {
     keys.push_back("key" + std::to_string(i));
     Item* const item = space.At(i + 1);
-    item->Init(0, static_cast<uint8_t>(keys[i].size()), false, 0, false);
+    item->Init(1, {.key_size = keys[i].size()});
     std::copy(keys[i].begin(), keys[i].end(), item->key_data());
   }
-  Index index(space, 64, false);
+  Index index({.items = space, .buckets = 64});
   for (uint32_t i = 0; i < kSteady; ++i) {
     REQUIRE(index.Insert(engine::HashKey(keys[i]), i + 1) == Index::InsertResult::kInserted);
   }
@@ -186,7 +186,7 @@ TEST_CASE("index: two readers beside a writer whose table grows and displaces") 
   done.store(true);
   for (std::thread& reader : readers) reader.join();
   index.CheckInvariants([](void*, Ref) {}, nullptr);
-  CHECK(index.slots() > 64 * 8 * 20);
+  CHECK(index.slots() > 64 * Index::kSlotsPerBucket * 20);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "src/slab/eviction.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "src/base/assert.h"
 
@@ -24,6 +25,9 @@ constexpr uint32_t kBytesPerProbation = 1024;
 constexpr uint32_t kQueueMaxQuotas = 2;
 // The young are this share of a queue.
 constexpr uint32_t kYoungShare = 8;
+// Chunks looked at for a dead item before a live one is evicted: more while some are found.
+constexpr uint32_t kScoutChunksMin = 2;
+constexpr uint32_t kScoutChunksMax = 32;
 // The ghost's share of the partition's memory.
 constexpr uint32_t kGhostShare = 256;
 
@@ -45,13 +49,17 @@ uint64_t BytesOf(const Arena& arena) {
 // Blocks for all queues at their limits, and two that each may have in part.
 uint32_t BlocksFor(const Arena& arena) {
   const uint64_t refs = kQueueMaxQuotas * (BytesOf(arena) / kBytesPerProbation);
-  return static_cast<uint32_t>(refs / RefQueue::kBlockRefs) + 3 * SizeClasses::kClassesMax;
+  return static_cast<uint32_t>(refs / RefQueue::kBlockRefs) +
+         3 * arena.classes().count_with_heads();
 }
 
 }  // namespace
 
 Eviction::Eviction(Arena& arena)
-    : arena_(arena), queue_blocks_(BlocksFor(arena)), ghost_(BytesOf(arena) / kGhostShare) {}
+    : arena_(arena),
+      queue_blocks_(BlocksFor(arena)),
+      classes_(arena.classes().count_with_heads()),
+      ghost_(BytesOf(arena) / kGhostShare) {}
 
 // -------------------------------------------------------------------------------------- probation
 
@@ -77,8 +85,8 @@ Item* Eviction::OnProbation(Ref ref, uint32_t size_class) const {
 }
 
 void Eviction::JoinMain(Item* item) {
-  item->set_on_probation(false);
-  item->set_access_count(0);
+  item->set_state(ChunkState::kLive);
+  item->ForgetAccesses();
 }
 
 void Eviction::NoteEvicted(const Item& item, uint64_t hash, uint64_t resident) {
@@ -87,31 +95,18 @@ void Eviction::NoteEvicted(const Item& item, uint64_t hash, uint64_t resident) {
 }
 
 void Eviction::Admit(Item* item, uint64_t hash) {
-  if (ghost_.Take(hash)) {
-    JoinMain(item);
-  } else {
-    Enqueue(item);
-  }
-}
-
-void Eviction::AdmitInPlaceOf(const Item* old, Item* item) {
-  // Who writes a key again after a read has a use for it.
-  if (old->on_probation() && old->access_count() == 0) {
-    Enqueue(item);
-  } else {
-    item->set_on_probation(false);
-  }
+  if (!ghost_.Take(hash)) Enqueue(item);
 }
 
 void Eviction::Enqueue(Item* item) {
   const uint32_t size_class = item->size_class();
-  Probation& p = probation_[size_class];
+  PerClass& p = classes_[size_class];
   const uint32_t quota = QuotaOf(size_class);
-  if (quota == 0) return JoinMain(item);
+  if (quota == 0) return;
   while (p.queue.size() >= kQueueMaxQuotas * quota) {
     if (Item* const oldest = Dequeue(size_class)) JoinMain(oldest);
   }
-  item->set_on_probation(true);
+  item->PutOnProbation();
   p.queue.Push(queue_blocks_, arena_.items().Of(item));
   if (p.young_count == 0) p.young = p.queue.tail(), --p.young.index;
   ++p.young_count;
@@ -119,21 +114,21 @@ void Eviction::Enqueue(Item* item) {
 }
 
 void Eviction::Ripen(uint32_t size_class) {
-  Probation& p = probation_[size_class];
+  PerClass& p = classes_[size_class];
   const Ref ref = RefQueue::Peek(queue_blocks_, &p.young);
   --p.young_count;
   Item* const item = OnProbation(ref, size_class);
-  if (item != nullptr && item->access_count() != 0) item->set_access_count(0);
+  if (item != nullptr) item->ForgetAccesses();
 }
 
 Item* Eviction::Dequeue(uint32_t size_class) {
-  Probation& p = probation_[size_class];
+  PerClass& p = classes_[size_class];
   if (p.young_count == p.queue.size()) Ripen(size_class);
   return OnProbation(p.queue.Pop(queue_blocks_), size_class);
 }
 
 Item* Eviction::NextOnProbation(uint32_t size_class, const Deadline& deadline) {
-  const Probation& p = probation_[size_class];
+  const PerClass& p = classes_[size_class];
   for (uint32_t passed = 0; passed < kPassedMax && p.queue.size() > 0; ++passed) {
     Item* const item = Dequeue(size_class);
     if (item == nullptr) continue;
@@ -166,9 +161,34 @@ Item* Eviction::NextInMain(uint32_t size_class, const Deadline& deadline) {
   return least_read;
 }
 
-Item* Eviction::NextVictim(uint32_t size_class, const Deadline& deadline) {
+Item* Eviction::NextDead(uint32_t size_class, const Deadline& deadline) {
+  PerClass& p = classes_[size_class];
+  const uint32_t looks = p.scout_found ? kScoutChunksMax : kScoutChunksMin;
+  for (uint32_t i = 0; i < looks; ++i) {
+    const Page& page = arena_.page(p.scout_page);
+    if (page.use != PageUse::kClass || page.size_class != size_class) {
+      p.scout_page = arena_.page_class(size_class).hand_page;  // its page has left the class
+      p.scout_chunk = 0;
+    } else if (p.scout_chunk >= page.cut) {
+      p.scout_page = page.next;
+      p.scout_chunk = 0;
+    }
+    Item* const item = arena_.ChunkAt(p.scout_page, p.scout_chunk++);
+    if (item->state() == ChunkState::kLive && !item->pinned() && item->DeadAt(deadline)) {
+      p.scout_found = true;
+      return item;
+    }
+  }
+  p.scout_found = false;
+  return nullptr;
+}
+
+Item* Eviction::NextVictim(uint32_t size_class, const Deadline& deadline, bool seek_dead) {
   if (arena_.page_class(size_class).hand_page == 0) return nullptr;
-  if (probation_[size_class].queue.size() > QuotaOf(size_class)) {
+  if (seek_dead) {
+    if (Item* const item = NextDead(size_class, deadline)) return item;
+  }
+  if (classes_[size_class].queue.size() > QuotaOf(size_class)) {
     if (Item* const item = NextOnProbation(size_class, deadline)) return item;
   }
   if (Item* const item = NextInMain(size_class, deadline)) return item;
@@ -176,9 +196,9 @@ Item* Eviction::NextVictim(uint32_t size_class, const Deadline& deadline) {
 }
 
 void Eviction::CheckInvariants() const {
-  std::array<uint64_t, SizeClasses::kClassesMax> queued{};
+  std::vector<uint64_t> queued(arena_.classes().count_with_heads());
   for (uint32_t c = 0; c < arena_.classes().count_with_heads(); ++c) {
-    const Probation& p = probation_[c];
+    const PerClass& p = classes_[c];
     CHECK_LE(p.young_count, p.queue.size());
     RefQueue::Cursor at = p.queue.head();
     for (uint32_t i = 0; i < p.queue.size(); ++i) {

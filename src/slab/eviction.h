@@ -38,15 +38,14 @@
 #ifndef TORC_SRC_SLAB_EVICTION_H_
 #define TORC_SRC_SLAB_EVICTION_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
 #include "src/slab/arena.h"
 #include "src/slab/ghost.h"
 #include "src/slab/item.h"
 #include "src/slab/ref_queue.h"
+#include "src/slab/zeroed_array.h"
 
 namespace torc::slab {
 
@@ -55,19 +54,20 @@ class Eviction {
   // For the items of `arena`, which outlives it.
   explicit Eviction(Arena& arena);
 
-  // A new item is about to become live, for a key that was absent.
+  // The item has become live, for a key that was absent.
   void Admit(Item* item, uint64_t hash);
-  // Likewise, in place of `old`, which is live still: it keeps its standing.
-  void AdmitInPlaceOf(const Item* old, Item* item);
-  // Likewise: it is a copy, elsewhere, of an item that was read.
-  void AdmitMoved(Item* item) { item->set_on_probation(false); }
+  // Whether an item that replaces this live one should be left in the main population; if not, it
+  // is to be admitted anew.
+  static bool Proven(const Item& item) { return !item.on_probation() || item.access_count() != 0; }
+  void AdmitAnew(Item* item) { Enqueue(item); }
   // The item is evicted, not dead: remembers its key. `resident`: items in the partition.
   void NoteEvicted(const Item& item, uint64_t hash, uint64_t resident);
 
   // Moves on to the next item of a class that should go, and returns it: the caller unlinks it
   // before anything else happens to the class. Null if none can go. Pinned items stay. Looks at a
   // bounded number of live items: if all were read lately, the least read of them goes.
-  Item* NextVictim(uint32_t size_class, const Deadline& deadline);
+  // `seek_dead`: looks for expired and flushed items first, in a few chunks more.
+  Item* NextVictim(uint32_t size_class, const Deadline& deadline, bool seek_dead);
 
   // Bytes of queues and ghost, outside the memory limit.
   size_t overhead_bytes() const { return queue_blocks_.bytes() + ghost_.bytes(); }
@@ -75,10 +75,14 @@ class Eviction {
   void CheckInvariants() const;
 
  private:
-  struct Probation {
-    RefQueue queue;          // oldest first
+  struct PerClass {
+    RefQueue queue;          // on probation, oldest first
     RefQueue::Cursor young;  // the oldest young one
     uint32_t young_count = 0;
+    // Where to look for dead items: a second hand, that passes over the living without a trace.
+    PageId scout_page = 0;
+    uint32_t scout_chunk = 0;
+    bool scout_found = false;  // the last time
   };
 
   // How many references a class's probation should hold.
@@ -91,12 +95,14 @@ class Eviction {
   Item* Dequeue(uint32_t size_class);
   void Ripen(uint32_t size_class);
   Item* NextOnProbation(uint32_t size_class, const Deadline& deadline);
+  Item* NextDead(uint32_t size_class, const Deadline& deadline);
   Item* NextInMain(uint32_t size_class, const Deadline& deadline);
+  // Requires it to be off the queue.
   static void JoinMain(Item* item);
 
   Arena& arena_;
   RefQueue::Blocks queue_blocks_;
-  std::array<Probation, SizeClasses::kClassesMax> probation_;
+  ZeroedArray<PerClass> classes_;
   Ghost ghost_;
 };
 

@@ -7,7 +7,7 @@ namespace torc::slab {
 void ExpiryCrawler::Pace(const Arena& arena, RelativeSeconds now) {
   if (now == paced_until_) return;
   uint64_t chunks = 0;
-  for (uint32_t c = 0; c < arena.classes().count_with_heads(); ++c) {
+  for (const uint32_t c : arena.holding()) {
     chunks += arena.page_class(c).pages.Get() * arena.classes().chunks_per_page(c);
   }
   const uint64_t elapsed =

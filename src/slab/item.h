@@ -1,27 +1,35 @@
 // An item: one key with its value, in one chunk of the arena, or in several when it is large.
 //
-//   header    | cas 8 | exptime 4 | last_access 4 | value_size 4 | key_size 1 | class 1 | bits 2 |
-//   item      | header 24 | client flags 4, only if not zero | key | value |
+//   header    | cas count 6 | key size 1 | owner bits 1 | sizes 4 | access 4 |
+//   item      | header 16 | exptime 4, if any | client flags 4, if not zero | key | value |
 //
-//   chained   | header | client flags | key | pad to 4 | pages 4 | pieces 4 | refs | value ... |
+//   sizes     in one chunk:  0 | value size 20 | size class 11       chained:  1 | value size 31
+//             of a piece: its head's ref; of a free chunk: the next free one's
+//   access    last access 24, seconds modulo 2^24 | reader bits 8
+//
+//   chained   | header | exptime | client flags | key | pad to 4 | pages 4 | pieces 4 | refs |
+//             | value ... |
 //       ref -> a whole page, raw bytes                        the first `pages` of the refs
 //       ref -> a chunk in state kPiece: header, then bytes    the rest; head() leads back
 //
 // Every chunk of a page that was ever handed out begins with a header whose state says what the
 // chunk is, so that a page can be walked without any other record of its contents.
 //
+// What few items need is not in the header: a field for the expiry exists only in items that were
+// stored with one, in chained ones, and in all where nothing may be evicted (-M). A touch that
+// gives an expiry to an item without the field makes a new item; see SlabEngine::Touch.
+//
 // Owner: the arena, for one partition. Affinity: the bytes that follow the header, and its plain
 // fields, do not change between publication in the index and the reuse of the memory, so any shard
-// reads them; owner bits and exptime are written by the owning shard; last_access and reader bits
-// by whoever reads, as hints: a lost update costs nothing. Lifetime: until all shards are
-// quiescent after it was unlinked. Invariant: Partition::CheckInvariants.
+// reads them; owner bits and exptime are written by the owning shard; the access word by whoever
+// reads, as a hint: a lost update costs nothing. Lifetime: until all shards are quiescent after it
+// was unlinked. Invariant: Partition::CheckInvariants.
 #ifndef TORC_SRC_SLAB_ITEM_H_
 #define TORC_SRC_SLAB_ITEM_H_
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 #include "src/base/clock.h"
@@ -41,84 +49,118 @@ enum class ChunkState : uint8_t {
   kPiece,     // part of a chained item; shares the fate of its head
 };
 
+// The class of the chunks that begin chained items; no other chunk is of this class, and no chained
+// item of another.
+inline constexpr uint32_t kHeadsClass = 0;
+
 // What makes an item dead although it is still in the index.
 struct Deadline {
   RelativeSeconds now;
-  uint64_t flush_cas;  // items up to this CAS unique are flushed
+  uint64_t flush_cas;  // items up to this CAS count are flushed
+};
+
+// What an item's bytes are.
+struct ItemLayout {
+  size_t key_size = 0;
+  uint32_t value_size = 0;
+  bool has_exptime = false;
+  bool has_client_flags = false;
+
+  // Bytes before the value, or before the chain record's padding.
+  inline size_t prefix() const;
 };
 
 class Item {
  public:
   // The most reads that are remembered for eviction.
   static constexpr uint8_t kAccessMax = 3;
+  // A partition's count of CAS uniques ends here and begins anew, after four years at 2,000,000
+  // stores a second. An item from before would then escape a flush, and could be taken for another
+  // one by a client that held its unique for as long.
+  static constexpr uint64_t kCasCountMax = (uint64_t{1} << 48) - 1;
+  static constexpr uint32_t kUnchainedValueSizeMax = (uint32_t{1} << 20) - 1;
+  static constexpr uint32_t kSizeClassMax = (uint32_t{1} << 11) - 1;
+  static constexpr uint32_t kValueSizeMax = (uint32_t{1} << 31) - 1;
 
-  // Makes a chunk a reserved item, unread and without CAS.
-  void Init(uint8_t size_class, uint8_t key_size, bool has_client_flags, uint32_t value_size,
-            bool chained) {
-    cas_ = 0;
-    value_size_ = value_size;
-    key_size_ = key_size;
-    size_class_ = size_class;
-    exptime_.store(kNeverExpires, std::memory_order_relaxed);
-    last_access_.store(0, std::memory_order_relaxed);
-    reader_bits_.store(0, std::memory_order_relaxed);
-    owner_bits_.store(
-        static_cast<uint8_t>(static_cast<uint8_t>(ChunkState::kReserved) |
-                             (has_client_flags ? kHasClientFlags : 0) | (chained ? kChained : 0)),
-        std::memory_order_relaxed);
+  // Makes a chunk a reserved item, unread and without CAS unique or expiry. Chained in the heads'
+  // class.
+  void Init(uint32_t size_class, const ItemLayout& layout) {
+    set_cas_count(0);
+    key_size_ = static_cast<uint8_t>(layout.key_size);
+    sizes_ = size_class == kHeadsClass ? kChained | layout.value_size
+                                       : (layout.value_size << kSizeClassBits) | size_class;
+    access_.store(0, std::memory_order_relaxed);
+    owner_bits_.store(static_cast<uint8_t>(static_cast<uint8_t>(ChunkState::kReserved) |
+                                           (layout.has_client_flags ? kHasClientFlags : 0) |
+                                           (layout.has_exptime ? kHasExptime : 0)),
+                      std::memory_order_relaxed);
+    if (layout.has_exptime) ExptimeField().store(kNeverExpires, std::memory_order_relaxed);
   }
-  // Makes a chunk a reserved copy of an item in one chunk of the same class.
-  void InitCopyOf(const Item& other) {
-    Init(other.size_class_, other.key_size_, other.has_client_flags(), other.value_size_, false);
-    cas_ = other.cas_;
-    set_exptime(other.exptime());
-    set_last_access(other.last_access());
-    reader_bits_.store(other.reader_bits_.load(std::memory_order_relaxed),
-                       std::memory_order_relaxed);
-    std::memcpy(bytes() + sizeof(Item), other.bytes() + sizeof(Item),
-                other.key_end() - sizeof(Item) + other.value_size_);
-  }
+  // Makes a chunk a reserved copy of an item in another chunk of its class, which is not chained.
+  void InitCopyOf(const Item& other);
   // Makes a chunk a piece of the item at `head`.
-  void InitPiece(uint8_t size_class, Ref head) {
-    Init(size_class, 0, false, head, false);
-    set_state(ChunkState::kPiece);
+  void InitPiece(Ref head) {
+    sizes_ = head;
+    owner_bits_.store(static_cast<uint8_t>(ChunkState::kPiece), std::memory_order_relaxed);
   }
   // Makes a chunk free, followed by `next` in its page's free list.
   void InitFree(Ref next) {
-    value_size_ = next;
+    sizes_ = next;
     owner_bits_.store(static_cast<uint8_t>(ChunkState::kFree), std::memory_order_relaxed);
   }
 
-  uint64_t cas() const { return cas_; }
-  void set_cas(uint64_t cas) { cas_ = cas; }
-  uint32_t value_size() const { return value_size_; }
-  uint8_t size_class() const { return size_class_; }
-  Ref head() const { return value_size_; }       // of kPiece
-  Ref next_free() const { return value_size_; }  // of kFree
+  // The CAS unique as its partition counts; Partition::CasOf makes a client's of it.
+  uint64_t cas_count() const { return (uint64_t{cas_high_} << 32) | cas_low_; }
+  void set_cas_count(uint64_t count) {
+    cas_low_ = static_cast<uint32_t>(count);
+    cas_high_ = static_cast<uint16_t>(count >> 32);
+  }
+  // Not of pieces and free chunks, whose `sizes_` says something else.
+  bool chained() const { return (sizes_ & kChained) != 0; }
+  uint32_t value_size() const { return chained() ? sizes_ & ~kChained : sizes_ >> kSizeClassBits; }
+  uint32_t size_class() const { return chained() ? kHeadsClass : sizes_ & kSizeClassMax; }
+  Ref head() const { return sizes_; }       // of kPiece
+  Ref next_free() const { return sizes_; }  // of kFree
 
-  RelativeSeconds exptime() const { return exptime_.load(std::memory_order_relaxed); }
-  void set_exptime(RelativeSeconds t) { exptime_.store(t, std::memory_order_relaxed); }
+  bool has_exptime() const { return HasOwnerBit(kHasExptime); }
+  RelativeSeconds exptime() const {
+    return has_exptime() ? ExptimeField().load(std::memory_order_relaxed) : kNeverExpires;
+  }
+  void set_exptime(RelativeSeconds t);  // requires has_exptime, or kNeverExpires
   bool ExpiredAt(RelativeSeconds now) const {
     const RelativeSeconds t = exptime();
     return t != kNeverExpires && t <= now;
   }
   bool DeadAt(const Deadline& deadline) const {
-    return cas_ <= deadline.flush_cas || ExpiredAt(deadline.now);
+    return cas_count() <= deadline.flush_cas || ExpiredAt(deadline.now);
   }
 
-  RelativeSeconds last_access() const { return last_access_.load(std::memory_order_relaxed); }
-  void set_last_access(RelativeSeconds t) { last_access_.store(t, std::memory_order_relaxed); }
+  // Seconds since the last access, modulo 2^24: after 194 days an untouched item looks fresh, in
+  // statistics. Another shard's clock may be ahead of `now`: no time has passed then.
+  uint32_t IdleSeconds(RelativeSeconds now) const {
+    return SecondsSince(access_.load(std::memory_order_relaxed), now);
+  }
+  void set_last_access(RelativeSeconds t) {
+    const uint32_t access = access_.load(std::memory_order_relaxed);
+    access_.store((t << kReaderBits) | (access & kReaderMask), std::memory_order_relaxed);
+  }
 
   ChunkState state() const {
-    return static_cast<ChunkState>(owner_bits_.load(std::memory_order_relaxed) & kStateMask);
+    const uint8_t state = owner_bits_.load(std::memory_order_relaxed) & kStateMask;
+    return state == kLiveOnProbation ? ChunkState::kLive : static_cast<ChunkState>(state);
   }
   void set_state(ChunkState state) {
     const uint8_t bits = owner_bits_.load(std::memory_order_relaxed);
     owner_bits_.store(static_cast<uint8_t>((bits & ~kStateMask) | static_cast<uint8_t>(state)),
                       std::memory_order_relaxed);
   }
+  // Of a live item: it is new, and has a place in its class's queue of new items (eviction.h).
+  // set_state ends it.
+  bool on_probation() const {
+    return (owner_bits_.load(std::memory_order_relaxed) & kStateMask) == kLiveOnProbation;
+  }
+  void PutOnProbation() { set_state(static_cast<ChunkState>(kLiveOnProbation)); }
   bool has_client_flags() const { return HasOwnerBit(kHasClientFlags); }
-  bool chained() const { return HasOwnerBit(kChained); }
   bool pinned() const { return HasOwnerBit(kPinned); }
   void set_pinned(bool pinned) {
     const uint8_t bits = owner_bits_.load(std::memory_order_relaxed);
@@ -126,48 +168,43 @@ class Item {
                       std::memory_order_relaxed);
   }
 
-  // On probation: new, and its place is in its class's queue of new items (eviction.h).
-  bool on_probation() const { return HasOwnerBit(kOnProbation); }
-  void set_on_probation(bool on) {
-    const uint8_t bits = owner_bits_.load(std::memory_order_relaxed);
-    owner_bits_.store(static_cast<uint8_t>(on ? bits | kOnProbation : bits & ~kOnProbation),
-                      std::memory_order_relaxed);
-  }
-
   uint8_t access_count() const {
-    return reader_bits_.load(std::memory_order_relaxed) & kAccessMask;
+    return access_.load(std::memory_order_relaxed) & kAccessCountMask;
   }
-  bool fetched() const { return (reader_bits_.load(std::memory_order_relaxed) & kFetched) != 0; }
-  // Sets the access count, at most kAccessMax; a read at the same time may be lost.
-  void set_access_count(uint8_t count) {
-    const uint8_t bits = reader_bits_.load(std::memory_order_relaxed);
-    reader_bits_.store(static_cast<uint8_t>((bits & ~kAccessMask) | count),
-                       std::memory_order_relaxed);
+  bool fetched() const { return (access_.load(std::memory_order_relaxed) & kFetched) != 0; }
+  // Forgets all reads, but not that there were any; a read at the same time may be lost.
+  void ForgetAccesses() {
+    const uint32_t access = access_.load(std::memory_order_relaxed);
+    if ((access & kAccessCountMask) != 0) {
+      access_.store(access & ~kAccessCountMask, std::memory_order_relaxed);
+    }
   }
-  // Takes one from the access count, which must not be zero.
+  // Takes one from the access count, unless a reader's late hint has made it zero.
   void ForgetAccess() {
-    const uint8_t bits = reader_bits_.load(std::memory_order_relaxed);
-    reader_bits_.store(static_cast<uint8_t>(bits - 1), std::memory_order_relaxed);
+    const uint32_t access = access_.load(std::memory_order_relaxed);
+    if ((access & kAccessCountMask) != 0) access_.store(access - 1, std::memory_order_relaxed);
   }
   // Notes a read. Writes only what changes, so that a hot item stays shared in every core's cache:
   // the count stops at kAccessMax, and the time moves in steps (memcached's ITEM_UPDATE_INTERVAL is
   // 60 seconds too).
   void NoteAccess(RelativeSeconds now) {
-    static constexpr RelativeSeconds kAccessStepSeconds = 60;
-    const uint8_t bits = reader_bits_.load(std::memory_order_relaxed);
-    if ((bits & kAccessMask) < kAccessMax) {
-      reader_bits_.store(static_cast<uint8_t>((bits + 1) | kFetched), std::memory_order_relaxed);
+    static constexpr uint32_t kAccessStepSeconds = 60;
+    const uint32_t before = access_.load(std::memory_order_relaxed);
+    uint32_t access = before;
+    if ((access & kAccessCountMask) < kAccessMax) access = (access + 1) | kFetched;
+    if (SecondsSince(access, now) >= kAccessStepSeconds) {
+      access = (now << kReaderBits) | (access & kReaderMask);
     }
-    if (now - last_access() >= kAccessStepSeconds) set_last_access(now);
+    if (access != before) access_.store(access, std::memory_order_relaxed);
   }
   // Takes over what eviction knows of the item that this one replaces: the key is as hot as it was.
   // Whether it was fetched is of the value, and stays behind unless `same_value`: a number counted
   // on.
   void InheritAccess(const Item& other, bool same_value) {
-    const uint8_t mask = same_value ? kAccessMask | kFetched : kAccessMask;
-    reader_bits_.store(
-        static_cast<uint8_t>(other.reader_bits_.load(std::memory_order_relaxed) & mask),
-        std::memory_order_relaxed);
+    const uint32_t mask = same_value ? kReaderMask : kReaderMask & ~kFetched;
+    const uint32_t own = access_.load(std::memory_order_relaxed);
+    const uint32_t theirs = other.access_.load(std::memory_order_relaxed);
+    access_.store((own & ~kReaderMask) | (theirs & mask), std::memory_order_relaxed);
   }
 
   uint32_t client_flags() const;
@@ -185,30 +222,59 @@ class Item {
   char* bytes() { return reinterpret_cast<char*>(this); }
 
  private:
+  static constexpr uint32_t kSizeClassBits = 11;
+  static constexpr uint32_t kChained = uint32_t{1} << 31;
+  // Owner bits. 64 and 128 are kept for the meta protocol's `stale` and `win token sent`.
   static constexpr uint8_t kStateMask = 7;
+  static constexpr uint8_t kLiveOnProbation = 6;  // beside the ChunkStates
   static constexpr uint8_t kHasClientFlags = 8;
-  static constexpr uint8_t kChained = 16;
+  static constexpr uint8_t kHasExptime = 16;
   static constexpr uint8_t kPinned = 32;
-  static constexpr uint8_t kOnProbation = 64;
-  static constexpr uint8_t kAccessMask = 3;
-  static constexpr uint8_t kFetched = 4;
+  // Reader bits.
+  static constexpr uint32_t kReaderBits = 8;
+  static constexpr uint32_t kReaderMask = (uint32_t{1} << kReaderBits) - 1;
+  static constexpr uint32_t kAccessCountMask = 3;
+  static constexpr uint32_t kFetched = 4;
 
+  static uint32_t SecondsSince(uint32_t access, RelativeSeconds now) {
+    constexpr uint32_t kSecondsMask = (uint32_t{1} << (32 - kReaderBits)) - 1;
+    constexpr uint32_t kAheadMax = uint32_t{1} << 16;  // far more than clocks of shards differ
+    const uint32_t seconds = (now - (access >> kReaderBits)) & kSecondsMask;
+    return seconds > kSecondsMask - kAheadMax ? 0 : seconds;
+  }
   bool HasOwnerBit(uint8_t bit) const {
     return (owner_bits_.load(std::memory_order_relaxed) & bit) != 0;
   }
-  size_t key_offset() const { return sizeof(Item) + (has_client_flags() ? sizeof(uint32_t) : 0); }
+  std::atomic_ref<uint32_t> ExptimeField() const {
+    return std::atomic_ref<uint32_t>(
+        *reinterpret_cast<uint32_t*>(const_cast<char*>(bytes()) + sizeof(Item)));
+  }
+  size_t client_flags_offset() const;
+  size_t key_offset() const;
 
-  uint64_t cas_;
-  std::atomic<uint32_t> exptime_;
-  std::atomic<uint32_t> last_access_;
-  uint32_t value_size_;
+  uint32_t cas_low_;
+  uint16_t cas_high_;
   uint8_t key_size_;
-  uint8_t size_class_;
-  std::atomic<uint8_t> owner_bits_;   // state, kHasClientFlags, kChained, kPinned, kOnProbation
-  std::atomic<uint8_t> reader_bits_;  // access count, kFetched
+  std::atomic<uint8_t> owner_bits_;  // state, kHasClientFlags, kHasExptime, kPinned
+  uint32_t sizes_;                   // value size and size class, or a ref
+  std::atomic<uint32_t> access_;     // last access, access count, kFetched
 };
-static_assert(sizeof(Item) == 24, "DESIGN: a header of at most 24 bytes");
-static_assert(alignof(Item) == 8, "chunks are aligned to 8");
+static_assert(sizeof(Item) == 16, "as drawn above");
+static_assert(alignof(Item) == 4, "chunks are aligned to 4");
+
+inline size_t ItemLayout::prefix() const {
+  return sizeof(Item) + (has_exptime ? sizeof(uint32_t) : 0) +
+         (has_client_flags ? sizeof(uint32_t) : 0) + key_size;
+}
+inline size_t Item::client_flags_offset() const {
+  return sizeof(Item) + (has_exptime() ? sizeof(uint32_t) : 0);
+}
+inline size_t Item::key_offset() const {
+  // Both fields at once: this is on the way of every lookup.
+  static_assert(kHasExptime == 2 * kHasClientFlags);
+  const uint32_t fields = owner_bits_.load(std::memory_order_relaxed) / kHasClientFlags & 3u;
+  return sizeof(Item) + sizeof(uint32_t) * ((fields & 1) + (fields >> 1));
+}
 
 // Turns references into items and back. A value: the partition's base address and the size of a
 // granule.

@@ -13,7 +13,14 @@ namespace {
 
 class ItemFixture {
  public:
-  alignas(8) char bytes[256] = {};
+  // Makes it an item with the key "ab".
+  void Init(uint32_t size_class, ItemLayout layout) {
+    layout.key_size = 2;
+    item.Init(size_class, layout);
+    std::memcpy(item.key_data(), "ab", 2);
+  }
+
+  alignas(4) char bytes[256] = {};
   Item& item = *reinterpret_cast<Item*>(bytes);
 };
 
@@ -21,49 +28,113 @@ TEST_CASE_FIXTURE(ItemFixture, "zeroed memory is a free chunk") {
   CHECK(item.state() == ChunkState::kFree);
 }
 
-TEST_CASE_FIXTURE(ItemFixture, "client flags take room only if there are any") {
-  item.Init(3, 2, false, 5, false);
-  CHECK(item.key_end() == 26);
-  CHECK(item.client_flags() == 0);
-  item.Init(3, 2, true, 5, false);
-  item.set_client_flags(77);
-  std::memcpy(item.key_data(), "ab", 2);
-  CHECK(item.key_end() == 30);
-  CHECK(item.client_flags() == 77);
+TEST_CASE_FIXTURE(ItemFixture, "expiry and client flags take room only if there are any") {
+  for (const bool has_exptime : {false, true}) {
+    for (const bool has_client_flags : {false, true}) {
+      const ItemLayout layout{.key_size = 2,
+                              .value_size = 5,
+                              .has_exptime = has_exptime,
+                              .has_client_flags = has_client_flags};
+      Init(3, layout);
+      if (has_exptime) item.set_exptime(66);
+      if (has_client_flags) item.set_client_flags(77);
+      item.set_exptime(has_exptime ? 67 : kNeverExpires);
+      CHECK(layout.prefix() == 18u + 4 * has_exptime + 4 * has_client_flags);
+      CHECK(item.key_end() == layout.prefix());
+      CHECK(item.has_exptime() == has_exptime);
+      CHECK(item.exptime() == (has_exptime ? 67 : kNeverExpires));
+      CHECK(item.client_flags() == (has_client_flags ? 77 : 0));
+      CHECK(item.key() == "ab");
+      CHECK(item.value_size() == 5);
+      CHECK(item.size_class() == 3);
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(ItemFixture, "the largest sizes, classes and CAS uniques fit and keep apart") {
+  Init(Item::kSizeClassMax, {.value_size = Item::kUnchainedValueSizeMax});
+  item.set_cas_count(Item::kCasCountMax);
+  CHECK(!item.chained());
+  CHECK(item.value_size() == Item::kUnchainedValueSizeMax);
+  CHECK(item.size_class() == Item::kSizeClassMax);
+  CHECK(item.cas_count() == Item::kCasCountMax);
   CHECK(item.key() == "ab");
-  CHECK(item.value_size() == 5);
-  CHECK(item.size_class() == 3);
+  CHECK(item.state() == ChunkState::kReserved);
+  Init(kHeadsClass, {.value_size = Item::kValueSizeMax, .has_exptime = true});
+  CHECK(item.chained());
+  CHECK(item.value_size() == Item::kValueSizeMax);
+  CHECK(item.size_class() == kHeadsClass);
+  CHECK(item.cas_count() == 0);
+  item.InitPiece(~Ref{0});
+  CHECK(item.state() == ChunkState::kPiece);
+  CHECK(item.head() == ~Ref{0});
+  item.InitFree(~Ref{0});
+  CHECK(item.state() == ChunkState::kFree);
+  CHECK(item.next_free() == ~Ref{0});
 }
 
 TEST_CASE_FIXTURE(ItemFixture, "state and bits do not disturb each other") {
-  item.Init(0, 1, true, 1, true);
+  Init(kHeadsClass, {.value_size = 1, .has_client_flags = true});
   CHECK(item.state() == ChunkState::kReserved);
   item.set_pinned(true);
   item.set_state(ChunkState::kLive);
-  CHECK((item.pinned() && item.chained() && item.has_client_flags()));
+  CHECK((item.pinned() && item.chained() && item.has_client_flags() && !item.has_exptime()));
   item.set_pinned(false);
   CHECK(item.state() == ChunkState::kLive);
   CHECK(!item.pinned());
 }
 
 TEST_CASE_FIXTURE(ItemFixture, "reads are counted to three, and the time moves in steps") {
-  item.Init(0, 1, false, 1, false);
+  Init(1, {.value_size = 1});
   item.set_last_access(100);
   CHECK(!item.fetched());
   for (int i = 0; i < 5; ++i) item.NoteAccess(110);
   CHECK(item.access_count() == 3);
   CHECK(item.fetched());
-  CHECK(item.last_access() == 100);
+  CHECK(item.IdleSeconds(110) == 10);
   item.NoteAccess(160);
-  CHECK(item.last_access() == 160);
+  CHECK(item.IdleSeconds(160) == 0);
+  CHECK(item.access_count() == 3);
   for (int i = 0; i < 3; ++i) item.ForgetAccess();
   CHECK(item.access_count() == 0);
   CHECK(item.fetched());
+  item.ForgetAccess();
+  CHECK(item.access_count() == 0);
+  CHECK(item.IdleSeconds(161) == 1);
+}
+
+TEST_CASE_FIXTURE(ItemFixture, "the time of the last access counts modulo 194 days") {
+  constexpr RelativeSeconds kRound = 1 << 24;
+  Init(1, {.value_size = 1});
+  for (const RelativeSeconds start : {RelativeSeconds{5}, kRound - 3, 7 * kRound - 1}) {
+    item.set_last_access(start);
+    CHECK(item.IdleSeconds(start) == 0);
+    CHECK(item.IdleSeconds(start + 100) == 100);
+    CHECK(item.IdleSeconds(start + kRound / 2) == kRound / 2);
+    CHECK(item.IdleSeconds(start - 1) == 0);  // a reader whose clock is behind
+    item.NoteAccess(start - 1);
+    CHECK(item.IdleSeconds(start + 1) == 1);
+  }
+}
+
+TEST_CASE_FIXTURE(ItemFixture, "a successor inherits the reads, and of its own value the fetch") {
+  Init(1, {.value_size = 1});
+  item.NoteAccess(100);
+  alignas(4) char other_bytes[64] = {};
+  Item& other = *reinterpret_cast<Item*>(other_bytes);
+  for (const bool same_value : {false, true}) {
+    other.Init(1, {.key_size = 2, .value_size = 1});
+    other.set_last_access(200);
+    other.InheritAccess(item, same_value);
+    CHECK(other.access_count() == 1);
+    CHECK(other.fetched() == same_value);
+    CHECK(other.IdleSeconds(200) == 0);
+  }
 }
 
 TEST_CASE_FIXTURE(ItemFixture, "an item dies of expiry or of a flush") {
-  item.Init(0, 1, false, 1, false);
-  item.set_cas(10);
+  Init(1, {.value_size = 1, .has_exptime = true});
+  item.set_cas_count(10);
   CHECK(!item.DeadAt({1000, 9}));
   CHECK(item.DeadAt({1000, 10}));
   item.set_exptime(500);
@@ -92,13 +163,14 @@ TEST_CASE("a chained value is written and read across its pieces") {
   for (const uint32_t value_size : sizes) {
     CAPTURE(value_size);
     Item* const head = space.At(granules);
-    head->Init(0, 3, false, value_size, true);
-    const ChainShape shape = classes.Chain(sizeof(Item) + 3, value_size);
+    const ItemLayout layout{.key_size = 3, .value_size = value_size, .has_exptime = true};
+    head->Init(kHeadsClass, layout);
+    const ChainShape shape = classes.Chain(layout.prefix(), value_size);
     ValueSpace::Chain(head) = {shape.pages, shape.pieces};
     for (uint32_t i = 0; i < shape.pieces; ++i) {
       ValueSpace::Refs(head)[i] =
           i < shape.pages ? (2 + i) * granules
-                          : 6 * granules + (i - shape.pages) * classes.chunk_size_max() / 8;
+                          : 6 * granules + (i - shape.pages) * (classes.chunk_size_max() >> classes.granule_shift());
     }
     std::string value(value_size, '\0');
     for (uint32_t i = 0; i < value_size; ++i) value[i] = static_cast<char>(i * 7 + i / 251);

@@ -9,13 +9,20 @@
 namespace torc::slab {
 namespace {
 
-// Home buckets of a new partition: 4,096 slots, 32 KiB.
-constexpr uint32_t kIndexBucketsAtStart = 512;
+// Home buckets of a new partition: 4,080 slots, 21 KiB.
+constexpr uint32_t kIndexBucketsAtStart = 340;
 
-// A class with fewer pages is poor: it takes one from another class, whatever the pressures. More
-// than one page so, and classes of few items take pages from each other without end: with three,
-// and 40 classes in 256 pages, nearly all evictions were on account of that.
-constexpr uint64_t kPoorPages = 1;
+// A page moves only if this much is gained by it: else noise would move pages.
+constexpr double kMoveGain = 1.5;
+// Memory serves most requests if the classes turn over at a pace that is proportional to their
+// items' size: of two items that are as likely to be asked for, the smaller one is worth more per
+// byte. But sizes tell only so much of popularity: the pace is bounded to this factor either way of
+// that of items of the mean size.
+constexpr double kSizeWeightMax = 4;
+// A page granted to a class that has not taken it by then may go to another.
+constexpr uint64_t kGrantTurns = 4096;
+// The recent past, in evictions of this part of the partition, is halved then.
+constexpr uint32_t kTurnoverParts = 4;
 
 // Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn,
 // about 0.2 ms.
@@ -26,16 +33,6 @@ constexpr uint32_t kDrainChunks = 512;
 constexpr uint32_t kEvictBatch = 16;
 // An earmark that nobody asked for again is void after this many turns: its connection is gone.
 constexpr uint64_t kEarmarkTurns = 64;
-// Memory serves most requests if the classes turn over at a pace that is proportional to their
-// items' size: of two items that are as likely to be asked for, the smaller one is worth more per
-// byte. But sizes tell only so much of popularity: the weight of the pace is bounded to this factor
-// either way of the mean size.
-constexpr double kSizeWeightMax = 4;
-// A page moves only if the class it leaves will still be under less pressure than the one it joins,
-// by this factor: a page is a large part of a small class.
-constexpr double kPressureMargin = 1.2;
-// A page granted to a class that has not taken it by then may go to another.
-constexpr uint64_t kGrantTurns = 4096;
 // The reserve of free chunks, in demands of a grace period: the time from the limbo's mark until
 // all readers are gone, a turn with one shard, a few with more, and many where shards share cores.
 // What is freed now waits up to two of them.
@@ -50,7 +47,7 @@ void ClassCounters::Reset() {
        {&evicted, &evicted_nonzero, &evicted_time, &evicted_unfetched, &evicted_active,
         &out_of_memory, &reclaimed, &expired_unfetched, &crawler_reclaimed, &crawler_checked, &sets,
         &delete_hits, &increment_hits, &decrement_hits, &cas_hits, &cas_badval, &touch_hits}) {
-    counter->Set(0);
+    if (counter->Get() != 0) counter->Set(0);  // most classes are never used: see ZeroedArray
   }
 }
 
@@ -65,13 +62,19 @@ Partition::Partition(const Config& config, const SizeClasses& classes)
       evict_(config.evict),
       arena_(config.memory, config.pages, classes),
       values_(classes, arena_.items()),
-      index_(arena_.items(), kIndexBucketsAtStart, config.huge_pages),
+      index_({.items = arena_.items(),
+              .buckets = kIndexBucketsAtStart,
+              .huge_pages = config.huge_pages,
+              .hash_seed = config.hash_seed}),
       limbo_((size_t{config.pages} << classes.page_shift()) / SizeClasses::kChunkSizeMin,
              config.quiescence, config.self),
       eviction_(arena_),
       hash_seed_(config.hash_seed),
-      cas_step_(config.shards),
-      cas_(config.self) {}
+      shards_(config.shards),
+      self_(config.self),
+      ladder_(classes, config.pages),
+      supply_(classes.count_with_heads()),
+      class_counters_(classes.count_with_heads()) {}
 
 // ------------------------------------------------------------------------------------------ turns
 
@@ -147,7 +150,7 @@ bool Partition::Background() {
     ClassCounters& counters = class_counters_[item->size_class()];
     counters.crawler_checked.Add(1);
     // What was expired when it was stored tells no time of its death.
-    if (!item->DeadAt(due) || now_ - item->last_access() < kGrace) continue;
+    if (!item->DeadAt(due) || item->IdleSeconds(now_) < kGrace) continue;
     counters.crawler_reclaimed.Add(1);
     Reclaim(item, HashOf(item));
   }
@@ -161,7 +164,7 @@ void Partition::Flush(RelativeSeconds when) {
   }
   flush_at_ = kNeverExpires;
   // Takes a number of its own, as memcached does.
-  flush_cas_.store(cas_ += cas_step_, std::memory_order_release);
+  flush_cas_.store(++cas_count_, std::memory_order_release);
   flushed_at_ = now_;
   flush_uncrawled_ = true;
 }
@@ -180,8 +183,22 @@ void Partition::Hold(Item* item, int change) {
 
 void Partition::NoteDemand(uint32_t size_class) {
   Supply& supply = supply_[size_class];
-  supply.stored_bytes += classes_.chunk_size(size_class);
-  if (supply.taken++ == 0) active_[active_count_++] = static_cast<uint8_t>(size_class);
+  if (supply.taken++ == 0) active_[active_count_++] = static_cast<uint16_t>(size_class);
+}
+
+void Partition::NoteSize(size_t bytes) {
+  if (!ladder_.Note(bytes)) return;
+  // The stores of the recent past go with their sizes, so that a class that opens
+  // gets its pages, and one that closes loses them, at once.
+  ladder_.Adapt(
+      [](void* context, uint32_t from, uint32_t to, double share) {
+        Partition& p = *static_cast<Partition*>(context);
+        const uint64_t bytes_moved =
+            static_cast<uint64_t>(share * static_cast<double>(p.supply_[from].taken_bytes));
+        p.supply_[from].taken_bytes -= bytes_moved;
+        p.supply_[to].taken_bytes += bytes_moved;
+      },
+      this);
 }
 
 uint32_t Partition::EvictableIn(uint32_t size_class) const {
@@ -189,52 +206,84 @@ uint32_t Partition::EvictableIn(uint32_t size_class) const {
          supply_[size_class].pinned;
 }
 
+template <typename TryClass>
+bool Partition::AnyClassNear(uint32_t size_class, TryClass try_class) const {
+  for (uint32_t c = size_class;; ++c) {
+    if (try_class(c)) return true;
+    if (classes_.is_coarse(c)) return false;
+  }
+}
+
+Item* Partition::TakeChunk(uint32_t size_class, bool from_pool) {
+  Item* const chunk = arena_.Allocate(size_class, from_pool);
+  if (chunk != nullptr) supply_[size_class].taken_bytes += classes_.chunk_size(size_class);
+  return chunk;
+}
+
 uint32_t Partition::PagesClaimedBefore(uint32_t size_class) const {
   return earmarked_ + (granted_ != kNoClass && granted_ != size_class ? 1 : 0);
 }
 
-Item* Partition::AllocateChunk(uint32_t size_class) {
-  NoteDemand(size_class);
+Item* Partition::AllocateChunk(uint32_t* size_class) {
+  NoteDemand(*size_class);
   const bool from_pool =
-      arena_.pool_pages() > PagesClaimedBefore(size_class) || EvictableIn(size_class) == 0;
+      arena_.pool_pages() > PagesClaimedBefore(*size_class) || EvictableIn(*size_class) == 0;
   const uint32_t pool_pages = arena_.pool_pages();
-  Item* const item = arena_.Allocate(size_class, from_pool);
-  if (size_class == granted_ && arena_.pool_pages() != pool_pages) granted_ = kNoClass;
-  return item;
+  Item* chunk = TakeChunk(*size_class, from_pool);
+  if (*size_class == granted_ && arena_.pool_pages() != pool_pages) granted_ = kNoClass;
+  if (chunk != nullptr || evict_) return chunk;
+  AnyClassNear(*size_class, [&](uint32_t c) {
+    chunk = TakeChunk(c, false);
+    if (chunk != nullptr) *size_class = c;
+    return chunk != nullptr;
+  });
+  return chunk;
 }
 
 Item* Partition::Make(const NewItem& wanted, Room* room) {
-  const size_t prefix =
-      sizeof(Item) + (wanted.client_flags != 0 ? sizeof(uint32_t) : 0) + wanted.key_size;
-  const size_t size = prefix + wanted.value_size;
+  const ItemLayout layout{.key_size = wanted.key_size,
+                          .value_size = wanted.value_size,
+                          // Without eviction there may never be room for a copy that has one.
+                          .has_exptime = wanted.exptime != kNeverExpires || !evict_,
+                          .has_client_flags = wanted.client_flags != 0};
+  const size_t size = layout.prefix() + layout.value_size;
   Item* item;
   if (size <= classes_.chunk_size_max()) {
-    const uint32_t size_class = classes_.ClassOf(size);
-    item = AllocateChunk(size_class);
+    uint32_t size_class = ladder_.ClassFor(size);
+    item = AllocateChunk(&size_class);
     if (item == nullptr) {
       *room = MakeRoomForChunk(size_class);
       if (*room == Room::kNever) class_counters_[size_class].out_of_memory.Add(1);
       return nullptr;
     }
-    item->Init(static_cast<uint8_t>(size_class), static_cast<uint8_t>(wanted.key_size),
-               wanted.client_flags != 0, wanted.value_size, false);
+    NoteSize(size);
+    item->Init(size_class, layout);
   } else {
-    item = MakeChained(wanted, prefix, room);
+    item = MakeChained(layout, room);
     if (item == nullptr) return nullptr;
   }
-  if (wanted.client_flags != 0) item->set_client_flags(wanted.client_flags);
+  if (layout.has_exptime) item->set_exptime(wanted.exptime);
+  if (layout.has_client_flags) item->set_client_flags(wanted.client_flags);
   item->set_last_access(now_);
   Hold(item, +1);
   *room = Room::kNow;
   return item;
 }
 
-Item* Partition::MakeChained(const NewItem& wanted, size_t prefix, Room* room) {
-  if (wanted.value_size >> classes_.page_shift() > arena_.pages_total()) {
+engine::Shortage Partition::WhyNever(const NewItem& wanted) const {
+  if (wanted.value_size >> classes_.page_shift() >= arena_.pages_total()) {
+    return engine::Shortage::kExceedsShard;
+  }
+  return evict_ ? engine::Shortage::kNothingToEvict : engine::Shortage::kNoEviction;
+}
+
+Item* Partition::MakeChained(ItemLayout layout, Room* room) {
+  if (layout.value_size >> classes_.page_shift() > arena_.pages_total()) {
     *room = Room::kNever;
     return nullptr;
   }
-  const ChainShape shape = classes_.Chain(prefix, wanted.value_size);
+  layout.has_exptime = true;  // 4 bytes are nothing, and a touch never has to copy it
+  const ChainShape shape = classes_.Chain(layout.prefix(), layout.value_size);
   const uint32_t chunks = shape.pieces - shape.pages;
   // The head, the full chunks and the last one may each need a page of their own.
   const uint32_t pages_wanted = shape.pages + 3;
@@ -250,10 +299,9 @@ Item* Partition::MakeChained(const NewItem& wanted, size_t prefix, Room* room) {
   if (arena_.pool_pages() < shape.pages) return fail();
 
   NoteDemand(classes_.heads());
-  Item* const head = arena_.Allocate(classes_.heads(), true);
+  Item* const head = TakeChunk(classes_.heads(), true);
   if (head == nullptr) return fail();
-  head->Init(static_cast<uint8_t>(classes_.heads()), static_cast<uint8_t>(wanted.key_size),
-             wanted.client_flags != 0, wanted.value_size, true);
+  head->Init(classes_.heads(), layout);
   const Ref head_ref = arena_.items().Of(head);
   ChainRecord& chain = ValueSpace::Chain(head);
   chain = {0, 0};
@@ -269,18 +317,19 @@ Item* Partition::MakeChained(const NewItem& wanted, size_t prefix, Room* room) {
   for (uint32_t i = 0; i < chunks && chain.pieces == shape.pages + i; ++i) {
     const bool is_last = i + 1 == chunks && shape.last_bytes != 0;
     const uint32_t size_class =
-        is_last ? classes_.ClassOf(sizeof(Item) + shape.last_bytes) : classes_.count() - 1;
+        is_last ? ladder_.ClassFor(sizeof(Item) + shape.last_bytes) : classes_.largest();
     NoteDemand(size_class);
-    Item* const piece = arena_.Allocate(size_class, true);
+    Item* const piece = TakeChunk(size_class, true);
     if (piece == nullptr) break;
-    piece->InitPiece(static_cast<uint8_t>(size_class), head_ref);
+    piece->InitPiece(head_ref);
     refs[chain.pieces++] = arena_.items().Of(piece);
   }
   if (chain.pieces != shape.pieces) {
     FreeItem(head);
     return fail();
   }
-  supply_[classes_.heads()].stored_bytes += uint64_t{shape.pages} << classes_.page_shift();
+  supply_[classes_.heads()].taken_bytes += uint64_t{shape.pages} << classes_.page_shift();
+  if (shape.last_bytes != 0) NoteSize(sizeof(Item) + shape.last_bytes);
   earmarked_ = 0;
   return head;
 }
@@ -331,37 +380,55 @@ void Partition::CountLive(const Item* item, int change) {
 
 Room Partition::Publish(Item* item, uint64_t hash, Index::Slot* slot) {
   CHECK(item->state() == ChunkState::kReserved);
-  item->set_cas(cas_ + cas_step_);
-  const Ref ref = arena_.items().Of(item);
+  item->set_cas_count(cas_count_ + 1);
   if (slot != nullptr) {
-    Item* const old = index_.ItemIn(*slot);
-    CountLive(old, -1);
-    eviction_.AdmitInPlaceOf(old, item);
-    index_.Replace(slot, ref);
-    ToLimbo(old);
-  } else {
-    for (bool inserted = false; !inserted;) {
-      const Index::InsertResult result = index_.Insert(hash, ref);
-      const bool dropped = UnlinkDropped();
-      switch (result) {
-        case Index::InsertResult::kInserted:
-          inserted = true;
-          eviction_.Admit(item, hash);
-          break;
-        case Index::InsertResult::kLater:
-          if (!dropped) return Room::kLater;
-          break;
-        case Index::InsertResult::kCrowded:
-          if (!evict_ || !EvictOccupant(hash)) return Room::kNever;
-          break;
-      }
+    ++cas_count_;
+    Replace(item, slot);
+    return Room::kNow;
+  }
+  for (bool inserted = false; !inserted;) {
+    const Index::InsertResult result = index_.Insert(hash, arena_.items().Of(item));
+    const bool dropped = UnlinkDropped();
+    switch (result) {
+      case Index::InsertResult::kInserted:
+        inserted = true;
+        break;
+      case Index::InsertResult::kLater:
+        if (!dropped) return Room::kLater;
+        break;
+      case Index::InsertResult::kCrowded:
+        if (!evict_ || !EvictOccupant(hash)) return Room::kNever;
+        break;
     }
   }
-  cas_ += cas_step_;
+  ++cas_count_;
+  BecomeLive(item);
+  eviction_.Admit(item, hash);
+  return Room::kNow;
+}
+
+void Partition::PublishCopy(Item* item, Index::Slot* slot) {
+  CHECK(item->state() == ChunkState::kReserved);
+  const Item* const old = index_.ItemIn(*slot);
+  item->set_cas_count(old->cas_count());
+  item->InheritAccess(*old, /*same_value=*/true);
+  Replace(item, slot);
+}
+
+void Partition::Replace(Item* item, Index::Slot* slot) {
+  Item* const old = index_.ItemIn(*slot);
+  const bool proven = Eviction::Proven(*old);
+  CountLive(old, -1);
+  index_.Replace(slot, arena_.items().Of(item));
+  ToLimbo(old);
+  BecomeLive(item);
+  if (!proven) eviction_.AdmitAnew(item);
+}
+
+void Partition::BecomeLive(Item* item) {
   Hold(item, -1);
   item->set_state(ChunkState::kLive);
   CountLive(item, +1);
-  return Room::kNow;
 }
 
 bool Partition::UnlinkDropped() {
@@ -412,11 +479,13 @@ void Partition::Reclaim(Item* item, uint64_t hash) {
   Unlink(item, hash);
 }
 
-void Partition::Touch(Item* item, RelativeSeconds exptime) {
-  if (item->exptime() == exptime) return;
+bool Partition::Touch(Item* item, RelativeSeconds exptime) {
+  if (item->exptime() == exptime) return true;
+  if (!item->has_exptime()) return false;
   expiring_ += (exptime != kNeverExpires);
   expiring_ -= (item->exptime() != kNeverExpires);
   item->set_exptime(exptime);
+  return true;
 }
 
 bool Partition::Pin(Item* item) {
@@ -459,15 +528,12 @@ void Partition::Evict(Item* item, uint64_t hash) {
   ClassCounters& counters = class_counters_[item->size_class()];
   counters.evicted.Add(1);
   if (item->exptime() != kNeverExpires) counters.evicted_nonzero.Add(1);
-  counters.evicted_time.Set(now_ - item->last_access());
-  counters.oldest_access.Set(item->last_access());
+  const uint32_t idle = item->IdleSeconds(now_);
+  counters.evicted_time.Set(idle);
+  counters.oldest_access.Set(now_ - std::min(now_, idle));
   if (!item->fetched()) counters.evicted_unfetched.Add(1);
   if (item->access_count() != 0) counters.evicted_active.Add(1);
-  const uint64_t bytes = classes_.chunk_size(item->size_class()) +
-                         (uint64_t{WholePages(item)} << classes_.page_shift());
   eviction_.NoteEvicted(*item, hash, counters_.items.Get());
-  Supply& supply = supply_[item->size_class()];
-  supply.evicted_since_bytes += bytes;
   Unlink(item, hash);
 }
 
@@ -482,7 +548,7 @@ uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
     uint32_t chosen = 0;
     for (const uint32_t wanted = std::min(count - evicted, kEvictBatch); chosen < wanted;
          ++chosen) {
-      Item* const item = eviction_.NextVictim(size_class, deadline());
+      Item* const item = eviction_.NextVictim(size_class, deadline(), may_hold_dead());
       if (item == nullptr) break;
       victims[chosen] = {item, HashOf(item)};
       index_.Prefetch(victims[chosen].hash);
@@ -490,23 +556,17 @@ uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
     const uint32_t before = evicted;
     for (uint32_t i = 0; i < chosen; ++i) {
       // In a class of few items the hand may have come around.
-      if (victims[i].item->state() != ChunkState::kLive) continue;
-      Evict(victims[i].item, victims[i].hash);
+      Item* const item = victims[i].item;
+      if (item->state() != ChunkState::kLive) continue;
+      const uint64_t bytes =
+          classes_.chunk_size(size_class) + (uint64_t{WholePages(item)} << classes_.page_shift());
+      supply_[size_class].evicted_since_bytes += bytes;
+      Evict(item, victims[i].hash);
       ++evicted;
     }
     if (evicted == before) break;
   }
   return evicted;
-}
-
-bool Partition::Poor(uint32_t size_class) const {
-  const uint64_t own = arena_.page_class(size_class).pages.Get();
-  if (own >= kPoorPages) return false;
-  if (item_pages_ > own + 1) return true;
-  for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
-    if (arena_.page_class(c).pages.Get() > own + 1) return true;
-  }
-  return false;
 }
 
 uint64_t Partition::BytesHeld(uint32_t size_class) const {
@@ -515,31 +575,40 @@ uint64_t Partition::BytesHeld(uint32_t size_class) const {
   return pages << classes_.page_shift();
 }
 
-double Partition::Pressure(uint32_t size_class, int pages_more) const {
+double Partition::SizeWeight(uint32_t size_class) const {
   const double mean = static_cast<double>(counters_.item_bytes.Get() + 1) /
                       static_cast<double>(counters_.items.Get() + 1);
-  const double weight =
-      std::clamp(mean / classes_.chunk_size(size_class), 1 / kSizeWeightMax, kSizeWeightMax);
-  const double held = static_cast<double>(BytesHeld(size_class)) +
-                      pages_more * static_cast<double>(classes_.page_size());
-  return weight * supply_[size_class].stored_bytes / held;
+  return std::clamp(mean / classes_.chunk_size(size_class), 1 / kSizeWeightMax, kSizeWeightMax);
+}
+
+double Partition::TurnoverWithPageMore(uint32_t size_class) const {
+  return SizeWeight(size_class) * static_cast<double>(supply_[size_class].taken_bytes) /
+         static_cast<double>(BytesHeld(size_class) + classes_.page_size());
+}
+
+double Partition::TurnoverWithPageLess(uint32_t size_class) const {
+  if (size_class != classes_.heads() && !ladder_.is_open(size_class)) return 0;
+  // The last page of an open class is given up only when hardly anything is stored there any more.
+  constexpr uint64_t kLastPageParts = 32;
+  const uint64_t rest = std::max<uint64_t>(BytesHeld(size_class) - classes_.page_size(),
+                                           classes_.page_size() / kLastPageParts);
+  return SizeWeight(size_class) * static_cast<double>(supply_[size_class].taken_bytes) /
+         static_cast<double>(rest);
 }
 
 bool Partition::DeservesPage(uint32_t size_class) {
-  Supply& own = supply_[size_class];
-  if (own.evicted_since_bytes < classes_.page_size()) return false;
-  own.evicted_since_bytes = 0;
-  // The recent past: as many pages' worth of evictions as there are pages, more or less.
-  if (++decisions_ >= arena_.pages_total()) {
+  if (supply_[size_class].evicted_since_bytes < classes_.page_size()) return false;
+  supply_[size_class].evicted_since_bytes = 0;
+  // One decision is a page's worth of evictions, more or less.
+  if (++decisions_ >= arena_.pages_total() / kTurnoverParts) {
     decisions_ = 0;
-    for (Supply& supply : supply_) supply.stored_bytes /= 2;
+    for (Supply& supply : supply_) {
+      if (supply.taken_bytes != 0) supply.taken_bytes /= 2;
+    }
   }
-  // What the pressures would be after the move.
-  const double relieved = Pressure(size_class, 1);
-  for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
-    // The last page of a class is not worth the move.
-    if (c == size_class || BytesHeld(c) < 2 * classes_.page_size()) continue;
-    if (Pressure(c, -1) * kPressureMargin < relieved) return true;
+  const double own = TurnoverWithPageMore(size_class);
+  for (const uint32_t c : arena_.holding()) {
+    if (c != size_class && kMoveGain * TurnoverWithPageLess(c) < own) return true;
   }
   return false;
 }
@@ -563,18 +632,14 @@ bool Partition::BeginDrainOf(uint32_t size_class) {
 }
 
 bool Partition::Relocate(Item* item, uint64_t hash) {
-  CHECK(!item->chained());
+  // Not counted as a store.
   Item* const copy = arena_.Allocate(item->size_class(), false);
   if (copy == nullptr) return false;
-  copy->InitCopyOf(*item);
   Index::Slot* const slot = index_.FindSlot(hash, item->key());
   CHECK(slot != nullptr && index_.ItemIn(*slot) == item);
-  CountLive(item, -1);
-  eviction_.AdmitMoved(copy);
-  index_.Replace(slot, arena_.items().Of(copy));
-  ToLimbo(item);
-  copy->set_state(ChunkState::kLive);
-  CountLive(copy, +1);
+  copy->InitCopyOf(*item);
+  Hold(copy, +1);
+  PublishCopy(copy, slot);
   return true;
 }
 
@@ -609,15 +674,18 @@ bool Partition::FreeUpPage(uint32_t but_not, bool spare_hot) {
     DrainStep(spare_hot);
     return true;
   }
-  std::bitset<SizeClasses::kClassesMax> tried;
+  std::bitset<SizeClasses::kClassesMax + 1> tried;
   tried.set(but_not);
   for (;;) {
     uint32_t best = kNoClass;
-    for (uint32_t c = 0; c < classes_.count_with_heads(); ++c) {
-      if (tried[c] || BytesHeld(c) == 0) continue;
-      if (best == kNoClass || Pressure(c) < Pressure(best) ||
-          (Pressure(c) == Pressure(best) && BytesHeld(c) > BytesHeld(best))) {
+    double best_turnover = 0;
+    for (const uint32_t c : arena_.holding()) {
+      if (tried[c]) continue;
+      const double turnover = TurnoverWithPageLess(c);
+      if (best == kNoClass || turnover < best_turnover ||
+          (turnover == best_turnover && BytesHeld(c) > BytesHeld(best))) {
         best = c;
+        best_turnover = turnover;
       }
     }
     if (best == kNoClass) return false;
@@ -643,11 +711,13 @@ bool Partition::PageComingFor(uint32_t size_class) const {
 }
 
 Room Partition::MakeRoomForChunk(uint32_t size_class) {
+  if (!evict_) {
+    const bool coming = AnyClassNear(size_class, [&](uint32_t c) { return supply_[c].limbo > 0; });
+    return coming || pages_coming() > 0 ? Room::kLater : Room::kNever;
+  }
   const bool own_coming = supply_[size_class].limbo > 0;
-  if (!evict_) return own_coming || pages_coming() > 0 ? Room::kLater : Room::kNever;
   if (own_coming) return Room::kLater;  // and TopUp will see to more
   if (PageComingFor(size_class)) return Room::kLater;
-  if (Poor(size_class) && FreeUpPage(size_class, /*spare_hot=*/false)) return Room::kLater;
   if (EvictFrom(size_class, std::max(1u, supply_[size_class].target)) > 0) return Room::kLater;
   if (FreeUpPage(kNoClass, /*spare_hot=*/false)) return Room::kLater;
   return pages_coming() > 0 ? Room::kLater : Room::kNever;
@@ -679,11 +749,9 @@ void Partition::TopUp(uint32_t size_class) {
   // Heads are evicted for their pages, when those are wanted.
   if (size_class == classes_.heads()) return;
   if (PageComingFor(size_class)) return;
-  if (Poor(size_class)) {
-    if (FreeUpPage(size_class, /*spare_hot=*/false)) return;
-  } else if (drain_page_ == 0 && (granted_ == kNoClass || turn_ - granted_turn_ > kGrantTurns) &&
-             DeservesPage(size_class) && FreeUpPage(size_class, /*spare_hot=*/true)) {
-    // Takes turns to arrive: the class helps itself meanwhile.
+  // A page takes turns to arrive: the class helps itself meanwhile.
+  if (drain_page_ == 0 && (granted_ == kNoClass || turn_ - granted_turn_ > kGrantTurns) &&
+      DeservesPage(size_class) && FreeUpPage(size_class, /*spare_hot=*/true)) {
     granted_ = size_class;
     granted_turn_ = turn_;
   }
@@ -696,6 +764,7 @@ void Partition::CheckInvariants() const {
   arena_.CheckInvariants();
   eviction_.CheckInvariants();
   pins_.CheckInvariants();
+  ladder_.CheckInvariants();
 
   struct Walk {
     const Partition* partition;
@@ -728,12 +797,12 @@ void Partition::CheckInvariants() const {
       const Item* const item = arena_.ChunkAt(id, i);
       const ChunkState state = item->state();
       if (state == ChunkState::kFree) continue;
-      CHECK_EQ(item->size_class(), page.size_class);
       if (state == ChunkState::kPiece) {
         ++pieces;
         CHECK(arena_.items().At(item->head())->chained());
         continue;
       }
+      CHECK_EQ(item->size_class(), page.size_class);
       if (item->chained()) {
         const ChainRecord& chain = ValueSpace::Chain(item);
         pieces_of_items += chain.pieces - chain.pages;
@@ -754,7 +823,7 @@ void Partition::CheckInvariants() const {
       expiring += item->exptime() != kNeverExpires;
       ++items[item->size_class()];
       supply[item->size_class()].pinned += item->pinned();
-      CHECK(item->cas() != 0 && item->cas() <= cas_);
+      CHECK(item->cas_count() != 0 && item->cas_count() <= cas_count_);
     }
   }
   CHECK_EQ(live, counters_.items.Get());

@@ -13,13 +13,16 @@
 // kNever only if nothing in the partition could be freed.
 //
 // Where room comes from, in this order: the class's free chunks; the pool of pages; eviction in the
-// class. Pages move besides: a class that has none, or that is under more pressure than another
-// (it turns over faster, seen by the size of its items), is granted a page of the class under the
-// least; the page is drained: what was read lately moves within its class, the rest is evicted.
-// For each page's worth that a class evicts it may take one page, so what moves is bounded by what
-// is stored, and after a shift in item sizes the memory follows. A chained item that waits
-// for pages earmarks them, so that small items, which find room in their classes, do not take each
-// one that comes free.
+// class. Pages move besides: a class takes a page from the one that turns over most slowly if even
+// with it, it turns over faster than the other one without it; the page is drained, its items
+// evicted. For each page's worth that a class evicts it may take one page, so what moves is bounded
+// by what is stored, and after a shift in item sizes the memory follows; and when all classes turn
+// over at nearly the same pace, nothing moves, however few pages some have. A chained item that
+// waits for pages earmarks them, so that small items, which find room in their classes, do not take
+// each one that comes free.
+//
+// Which size classes there are beside the coarse ones follows what is stored (ladder.h). A class
+// that was closed takes no chunks any more and so turns over most slowly: its pages go first.
 //
 // Owner: SlabEngine. Affinity: shard, but for what is marked `any shard`. Lifetime: the engine's.
 // Invariant: the index holds exactly the items in state kLive; the counters match a walk of all
@@ -41,10 +44,12 @@
 #include "src/slab/expiry.h"
 #include "src/slab/index.h"
 #include "src/slab/item.h"
+#include "src/slab/ladder.h"
 #include "src/slab/limbo.h"
 #include "src/slab/pins.h"
 #include "src/slab/size_classes.h"
 #include "src/slab/value.h"
+#include "src/slab/zeroed_array.h"
 
 namespace torc::slab {
 
@@ -113,6 +118,9 @@ class Partition {
   const Index& index() const { return index_; }
   const ValueSpace& values() const { return values_; }
   uint64_t flush_cas() const { return flush_cas_.load(std::memory_order_acquire); }
+  // The item's CAS unique as clients see it. They differ between all items of the server, as
+  // memcached's do: each partition counts for itself and adds its number.
+  uint64_t CasOf(const Item* item) const { return item->cas_count() * shards_ + self_; }
   const ClassCounters& class_counters(uint32_t c) const { return class_counters_[c]; }
   const PartitionCounters& counters() const { return counters_; }
   const Arena& arena() const { return arena_; }
@@ -131,23 +139,31 @@ class Partition {
   struct NewItem {
     size_t key_size;
     uint32_t client_flags;
+    RelativeSeconds exptime;
     uint32_t value_size;
   };
-  // A reserved item with its client flags and everything but key and value bytes filled in; null:
-  // `*room` says why.
+  // A reserved item with everything but key and value bytes filled in; null: `*room` says why.
   [[nodiscard]] Item* Make(const NewItem& wanted, Room* room);
+  // Why Make said kNever.
+  engine::Shortage WhyNever(const NewItem& wanted) const;
   // Gives back a reserved item.
   void Discard(Item* item);
   // Gives a reserved item the next CAS unique and puts it in the index, in place of the item in
   // `slot` if not null. kLater, kNever: the index had no room, and the item is still reserved.
   [[nodiscard]] Room Publish(Item* item, uint64_t hash, Index::Slot* slot);
+  // Puts a reserved item in the index in place of the item in `slot`, of which it is a copy with
+  // more room: it keeps its CAS unique and what is known of its use.
+  void PublishCopy(Item* item, Index::Slot* slot);
   Index& index() { return index_; }
 
   // Takes a live item out of the index. Its memory is freed after all readers.
   void Unlink(Item* item, uint64_t hash);
   // Likewise, counted as the memory of a dead item coming back.
   void Reclaim(Item* item, uint64_t hash);
-  void Touch(Item* item, RelativeSeconds exptime);
+  // Likewise, counted as an eviction.
+  void Evict(Item* item, uint64_t hash);
+  // Sets a live item's expiry. False: it has no room for one.
+  [[nodiscard]] bool Touch(Item* item, RelativeSeconds exptime);
 
   [[nodiscard]] bool Pin(Item* item);
   void Unpin(Item* item);
@@ -163,20 +179,30 @@ class Partition {
  private:
   friend class PartitionTest;
 
-  // Not a class: the ladder ends before.
-  static constexpr uint32_t kNoClass = SizeClasses::kClassesMax - 1;
+  static constexpr uint32_t kNoClass = SizeClasses::kClassesMax;  // none
 
   // The pages of an item are held while it is reserved or pinned, and again if both: held pages are
   // not drained.
   void Hold(Item* item, int change);
-  Item* AllocateChunk(uint32_t size_class);
+  // Calls try_class(c) for the class and those above it up to the next coarse one, until it says
+  // true. Without eviction no page is moved to a class that was opened late, so the chunks of these
+  // serve instead.
+  template <typename TryClass>
+  bool AnyClassNear(uint32_t size_class, TryClass try_class) const;
+  // A chunk of class `*size_class`, or, without eviction, of one near: it says which.
+  Item* AllocateChunk(uint32_t* size_class);
   // Pages of the pool that this class must leave to others.
   uint32_t PagesClaimedBefore(uint32_t size_class) const;
-  Item* MakeChained(const NewItem& wanted, size_t prefix, Room* room);
+  // As Arena::Allocate, counted as the class's turnover.
+  Item* TakeChunk(uint32_t size_class, bool from_pool);
+  Item* MakeChained(ItemLayout layout, Room* room);
+  // Puts a reserved item that has its CAS count in the place of a live one.
+  void Replace(Item* item, Index::Slot* slot);
+  void BecomeLive(Item* item);
   void FreeItem(Item* item);
-  // Bytes that the item takes but for rounding.
   uint64_t HashOf(const Item* item) const { return engine::HashKey(item->key(), hash_seed_); }
   void SettleDemand();
+  // Bytes that the item takes but for rounding.
   uint64_t BytesOf(const Item* item) const;
   static uint32_t WholePages(const Item* item) {
     return item->chained() ? ValueSpace::Chain(item).pages : 0;
@@ -189,10 +215,9 @@ class Partition {
   Room MakeRoomForChunk(uint32_t size_class);
   Room MakeRoomForPages(uint32_t pages);
   uint32_t EvictFrom(uint32_t size_class, uint32_t count);
-  void Evict(Item* item, uint64_t hash);
   // Sets a page's worth of memory free, from the class that turns over most slowly, and of equals
   // from the largest; but not from class `but_not`. The heads' class stands for all large items.
-  // False: nothing can be.
+  // False: nothing can be. `spare_hot`: see DrainStep.
   bool FreeUpPage(uint32_t but_not, bool spare_hot);
   bool BeginDrainOf(uint32_t size_class);
   // Goes on with the page that is drained. `spare_hot`: items that were read lately move to other
@@ -200,16 +225,21 @@ class Partition {
   void DrainStep(bool spare_hot);
   // Moves a live item that is not chained to a free chunk of its class; false: there is none.
   bool Relocate(Item* item, uint64_t hash);
-  bool Poor(uint32_t size_class) const;
-  // The class has evicted a page's worth since it was last asked, and another one would be under
-  // less pressure even after giving it a page.
+  // The class has evicted a page's worth since it was last asked, and a page moved to it would
+  // bring its pace and another class's closer together.
   bool DeservesPage(uint32_t size_class);
   uint64_t BytesHeld(uint32_t size_class) const;
-  // What a page more would be worth to a class, to compare: the pace at which it turns over, by the
-  // bytes stored in the recent past for each byte held, weighted by size. By what is stored, not
-  // evicted: pages that leave a class evict too, and would call for each other. `pages_more`: if it
-  // held so many more.
-  double Pressure(uint32_t size_class, int pages_more = 0) const;
+  // How often a class would have turned over in the recent past with a page more, or less; to
+  // compare. By what was stored, not evicted: a class that fills a page it was given evicts nothing
+  // meanwhile, and would look slow and lose it again. 0: nothing is stored, or it is closed.
+  // Weighed by size, so that the classes of small items come to turn over more slowly.
+  double TurnoverWithPageMore(uint32_t size_class) const;
+  double TurnoverWithPageLess(uint32_t size_class) const;
+  double SizeWeight(uint32_t size_class) const;
+  // Expired or flushed items may lie about.
+  bool may_hold_dead() const {
+    return expiring_ != 0 || flush_uncrawled_ || crawler_.rounds() < crawl_until_round_;
+  }
   uint32_t EvictableIn(uint32_t size_class) const;
   // An entry for `hash` has no place in the index: evicts one of those in its way. False: none may
   // go.
@@ -219,6 +249,8 @@ class Partition {
   // A page will come to the pool without further effort, and this class will be allowed to take it.
   bool PageComingFor(uint32_t size_class) const;
   void NoteDemand(uint32_t size_class);
+  // A chunk was taken for so many bytes.
+  void NoteSize(size_t bytes);
   void TopUp(uint32_t size_class);
   // Pages on their way to the pool.
   uint32_t pages_coming() const { return limbo_pages_ + arena_.DrainingUnheld(); }
@@ -238,11 +270,10 @@ class Partition {
   ExpiryCrawler crawler_;
 
   RelativeSeconds now_ = kClockStart;
-  // CAS uniques differ between all items of the server, as memcached's do: each partition counts in
-  // steps of their number.
   const uint64_t hash_seed_;
-  const uint64_t cas_step_;
-  uint64_t cas_;  // given out last
+  const uint64_t shards_;
+  const ShardId self_;
+  uint64_t cas_count_ = 0;  // given out last
   RelativeSeconds flush_at_ = kNeverExpires;
   uint64_t expiring_ = 0;  // live items with an expiry
   // A flush happened: until this round of the crawler's, dead items may be anywhere. It lets them
@@ -269,16 +300,17 @@ class Partition {
     uint32_t target = 0;               // free chunks wanted, those in limbo included
     uint32_t limbo = 0;                // chunks that come free after their readers
     uint32_t pinned = 0;               // live items that eviction must pass over
-    double stored_bytes = 0;           // items, in the recent past: halved now and then
+    uint64_t taken_bytes = 0;          // chunks, in the recent past: halved now and then
     uint64_t evicted_since_bytes = 0;  // since DeservesPage said yes or no
   };
-  std::array<Supply, SizeClasses::kClassesMax> supply_{};
-  std::array<uint8_t, SizeClasses::kClassesMax> active_{};  // classes with taken != 0
+  Ladder ladder_;
+  ZeroedArray<Supply> supply_;                               // by class
+  std::array<uint16_t, SizeClasses::kClassesMax> active_{};  // classes with taken != 0
   uint32_t active_count_ = 0;
-  uint32_t decisions_ = 0;  // of DeservesPage, since stored_bytes were halved
+  uint32_t decisions_ = 0;  // of DeservesPage, since taken_bytes were halved
 
   PartitionCounters counters_;
-  std::array<ClassCounters, SizeClasses::kClassesMax> class_counters_{};
+  ZeroedArray<ClassCounters> class_counters_;
 };
 
 }  // namespace torc::slab

@@ -188,22 +188,24 @@ TEST_CASE("a large item is larger than everything that is free at once, again an
 
 TEST_CASE("without eviction a full cache refuses, and a set that fails removes the old value") {
   Cache cache(kMb, false);
+  // Keys of one length, so that all items have one size.
+  const auto key = [](int i) { return "k" + std::to_string(1000 + i); };
   int stored = 0;
-  while (cache.shard.Set("k" + std::to_string(stored), Bytes(1000, 1)) == Result::kStored) ++stored;
+  while (cache.shard.Set(key(stored), Bytes(1000, 1)) == Result::kStored) ++stored;
   CHECK(stored > 900);
-  CHECK(cache.shard.Set("k1", Bytes(1000, 2)) == Result::kNoMemory);
-  CHECK(!cache.shard.Get("k1"));
-  CHECK(cache.shard.Do(Verb::kAdd, "other", Bytes(1000, 2)) == Result::kStored);  // the place of k1
-  CHECK(cache.shard.Do(Verb::kReplace, "k2", Bytes(1000, 2)) == Result::kNoMemory);
-  CHECK(cache.shard.Get("k2"));
-  CHECK(cache.shard.Do(Verb::kAppend, "k2", "x") ==
+  CHECK(cache.shard.Set(key(1), Bytes(1000, 2)) == Result::kNoMemory);
+  CHECK(!cache.shard.Get(key(1)));
+  CHECK(cache.shard.Do(Verb::kAdd, "other", Bytes(1000, 2)) == Result::kStored);  // its place
+  CHECK(cache.shard.Do(Verb::kReplace, key(2), Bytes(1000, 2)) == Result::kNoMemory);
+  CHECK(cache.shard.Get(key(2)));
+  CHECK(cache.shard.Do(Verb::kAppend, key(2), "x") ==
         Result::kNotStored);  // memcached's answer to this
-  CHECK(cache.shard.Get("k2") == Bytes(1000, 1));
+  CHECK(cache.shard.Get(key(2)) == Bytes(1000, 1));
   CHECK(cache.shard.Set("large", Bytes(500'000, 1)) == Result::kNoMemory);
   CHECK(cache.engine.Totals().evictions == 0);
   CHECK(cache.engine.Totals().store_no_memory > 0);
   // Deleting makes room, for other sizes too.
-  for (int i = 0; i < stored; ++i) cache.shard.Do(Verb::kDelete, "k" + std::to_string(i));
+  for (int i = 0; i < stored; ++i) cache.shard.Do(Verb::kDelete, key(i));
   CHECK(cache.shard.Set("large", Bytes(500'000, 1)) == Result::kStored);
 }
 
@@ -373,12 +375,14 @@ TEST_CASE("dead items are evicted, live ones that were read are not") {
   Cache cache(kMb);
   const int count = 6000;
   for (int i = 0; i < count; ++i) {
-    cache.shard.Set("k" + std::to_string(i), Bytes(100, 1), i % 2 == 0 ? 101 : 0);
+    cache.shard.Set("k" + std::to_string(i), Bytes(100, 1), i % 2 == 0 ? 101 : 1000);
   }
   for (int i = 1; i < count; i += 2) cache.shard.Get("k" + std::to_string(i));
   CHECK(cache.engine.Totals().evictions == 0);
   cache.shard.now = 101;
-  cache.Fill("new", 3000, 100);
+  for (int i = 0; i < 4000; ++i) {
+    REQUIRE(cache.shard.Set("new" + std::to_string(i), Bytes(100, 1), 1000) == Result::kStored);
+  }
   const auto totals = cache.engine.Totals();
   CHECK(totals.reclaimed > 1000);
   CHECK(totals.evictions == 0);

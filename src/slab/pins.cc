@@ -6,7 +6,7 @@
 
 namespace torc::slab {
 
-Pins::Pins() : entries_(std::make_unique<Entry[]>(kSlots)) {}
+Pins::Pins() : entries_(kSlots) {}
 
 uint32_t Pins::SlotOf(Ref ref) const {
   uint32_t slot = HomeOf(ref);

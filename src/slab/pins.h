@@ -10,10 +10,10 @@
 #define TORC_SRC_SLAB_PINS_H_
 
 #include <cstdint>
-#include <memory>
 
 #include "src/base/clock.h"
 #include "src/slab/item.h"
+#include "src/slab/zeroed_array.h"
 
 namespace torc::slab {
 
@@ -51,7 +51,7 @@ class Pins {
   // The slot of `ref`, or the empty one where it would go.
   uint32_t SlotOf(Ref ref) const;
 
-  std::unique_ptr<Entry[]> entries_;
+  ZeroedArray<Entry> entries_;
   uint32_t size_ = 0;
 };
 

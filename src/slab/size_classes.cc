@@ -4,7 +4,6 @@
 #include <bit>
 
 #include "src/base/assert.h"
-#include "src/slab/item.h"
 
 namespace torc::slab {
 namespace {
@@ -12,7 +11,12 @@ namespace {
 constexpr uint64_t kPagesPerPartition = 256;
 constexpr uint64_t kPageSizeMin = uint64_t{16} << 10;
 constexpr uint64_t kPageSizeMax = uint64_t{1} << 20;
-constexpr uint32_t kStepDivisor = 14;
+constexpr uint32_t kGranuleShiftMin = 2;  // items are aligned to 4
+constexpr uint32_t kCoarseStepDivisor = 2;
+
+// An item's size word has room for the sizes and classes of those in one chunk.
+static_assert(kPageSizeMax / SizeClasses::kLargestPerPage <= Item::kUnchainedValueSizeMax);
+static_assert(SizeClasses::kClassesMax - 1 <= Item::kSizeClassMax);
 
 uint32_t PageShift(uint64_t partition_bytes) {
   const uint64_t wanted =
@@ -22,7 +26,7 @@ uint32_t PageShift(uint64_t partition_bytes) {
 }
 
 uint32_t GranuleShift(uint64_t partition_bytes, uint32_t page_shift) {
-  uint32_t shift = 3;
+  uint32_t shift = kGranuleShiftMin;
   // One page more, which is never used: see Arena.
   while (((partition_bytes + (uint64_t{1} << page_shift)) >> shift) >= (uint64_t{1} << 32)) ++shift;
   return shift;
@@ -34,33 +38,37 @@ SizeClasses::SizeClasses(uint64_t partition_bytes)
     : page_shift_(PageShift(partition_bytes)),
       granule_shift_(GranuleShift(partition_bytes, page_shift_)) {
   const uint32_t unit = 1u << granule_shift_;
-  const uint32_t largest = page_size() / kLargestPerPage;
-  uint32_t size = std::max(kChunkSizeMin, unit);
-  for (;;) {
-    CHECK_LT(count_, kClassesMax - 1);
-    sizes_[count_] = size;
-    per_page_[count_] = page_size() / size;
-    ++count_;
-    if (size == largest) break;
-    // As many chunks a page as make the step at most the wanted one, or else one chunk less: the
-    // smallest step that leaves no unused end.
-    const uint32_t wanted = std::max(size + unit, size + size / kStepDivisor);
-    const uint32_t per_page = std::min((page_size() + wanted - 1) / wanted, page_size() / size - 1);
-    size = std::clamp(page_size() / per_page / unit * unit, size + unit, largest);
-  }
-  sizes_[count_] = largest;
-  per_page_[count_] = kLargestPerPage;
+  sizes_[heads()] = page_size() / kLargestPerPage;
+  per_page_[heads()] = kLargestPerPage;
 
-  const size_t entries = (largest >> granule_shift_) + 1;
-  by_granule_ = std::make_unique<uint8_t[]>(entries);
-  uint8_t size_class = 0;
-  for (size_t i = 0; i < entries; ++i) {
-    if ((i << granule_shift_) > sizes_[size_class]) ++size_class;
-    by_granule_[i] = size_class;
-  }
+  // From this n downwards, page / n and page / (n - 1) are at least a granule apart.
+  uint32_t n = kLargestPerPage;
+  while (uint64_t{n} * (n + 1) <= page_size() >> granule_shift_) ++n;
+  linear_max_ = page_size() / (n + 1) / unit * unit;
+  for (uint32_t size = (kChunkSizeMin + unit - 1) / unit * unit; size <= linear_max_; size += unit)
+    Add(size);
+  for (; n >= kLargestPerPage; --n) Add(page_size() / n / unit * unit);
+  ChooseCoarse();
 }
 
-uint32_t SizeClasses::piece_bytes() const { return chunk_size_max() - uint32_t{sizeof(Item)}; }
+void SizeClasses::Add(uint32_t size) {
+  CHECK_LT(count_ + 1, kClassesMax);
+  ++count_;
+  sizes_[count_] = size;
+  per_page_[count_] = page_size() / size;
+}
+
+void SizeClasses::ChooseCoarse() {
+  for (uint32_t c = 1;;) {
+    coarse_.set(c);
+    if (c == largest()) break;
+    // The last class within the wanted step, or, where classes are farther apart than that, the next
+    // one.
+    const uint32_t wanted = std::min(sizes_[c] + sizes_[c] / kCoarseStepDivisor, chunk_size_max());
+    const uint32_t holds = ClassOf(wanted);
+    c = std::max(c + 1, sizes_[holds] == wanted ? holds : holds - 1);
+  }
+}
 
 ChainShape SizeClasses::Chain(size_t prefix, uint32_t value_size) const {
   const size_t offset = ChainValueOffset(prefix, value_size);

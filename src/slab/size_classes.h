@@ -1,9 +1,18 @@
-// The ladder of chunk sizes, and the shape of items that exceed it.
+// The sizes that chunks can have, and the shape of items that exceed them.
 //
-// Sizes rise by about 1/14 from 32 bytes to an eighth of a page, each as large as its number of
-// chunks per page allows, so that a page has no unused end. Expected waste by rounding is half a
-// step: 3.5 % of an item, up to 6 % just below an eighth of a page, where the next divisor of the
-// page is farther away. Larger items are chained.
+//   class 0            heads of chained items: chunks as large as the largest class's, and of these
+//                      alone, so that eviction among small items never meets a large one
+//   classes 1 to ...   multiples of the granule, 20, 24, 28, ... bytes
+//   ... to count()     page / n, rounded down to the granule, for n = ..., 10, 9, 8
+//
+// Between page / (n + 1) and page / n no size is worth having: it would leave as many chunks a page
+// as page / n does. So these, up to a thousand, are all the sizes there are; up to the square root
+// of page * granule (1,448 bytes in pages of 512 KiB with granules of 4) they lie a granule apart.
+// Larger items are chained.
+//
+// A partition keeps only some classes open (ladder.h): always the coarse ones, which rise by about
+// 1/14 each. Expected waste by their rounding is half a step: 3.5 % of an item, up to 6 % just below
+// an eighth of a page, where the next divisor of the page is farther away.
 //
 // Page size follows the partition: about 1/256 of it, so that a hundred classes find room in 4 MB
 // as well as in 64 GB.
@@ -14,10 +23,13 @@
 #ifndef TORC_SRC_SLAB_SIZE_CLASSES_H_
 #define TORC_SRC_SLAB_SIZE_CLASSES_H_
 
+#include <algorithm>
 #include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+
+#include "src/slab/item.h"
 
 namespace torc::slab {
 
@@ -31,8 +43,9 @@ struct ChainShape {
 
 class SizeClasses {
  public:
-  static constexpr uint32_t kClassesMax = 192;
-  static constexpr uint32_t kChunkSizeMin = 32;
+  // More than any page and granule make, the heads' class included.
+  static constexpr uint32_t kClassesMax = 1024;
+  static constexpr uint32_t kChunkSizeMin = 20;
   // Chunks of the largest class in a page.
   static constexpr uint32_t kLargestPerPage = 8;
 
@@ -41,22 +54,26 @@ class SizeClasses {
 
   uint32_t page_shift() const { return page_shift_; }
   uint32_t page_size() const { return 1u << page_shift_; }
-  // log2 of the unit of references: 3, more for partitions beyond 32 GiB.
+  // log2 of the unit of references: 2, more for partitions beyond 16 GiB.
   uint32_t granule_shift() const { return granule_shift_; }
 
-  // Classes for items and pieces are 0 to count() - 1. Class count() has the largest chunks once
-  // more: heads of chained items live there and nowhere else, so that eviction among small items
-  // never meets a large one.
-  uint32_t count() const { return count_; }
-  uint32_t heads() const { return count_; }
+  // Classes for items and pieces are 1 to largest(); class 0 is the heads'.
+  static constexpr uint32_t heads() { return kHeadsClass; }
+  uint32_t largest() const { return count_; }
   uint32_t count_with_heads() const { return count_ + 1; }
   uint32_t chunk_size(uint32_t size_class) const { return sizes_[size_class]; }
   uint32_t chunks_per_page(uint32_t size_class) const { return per_page_[size_class]; }
-  uint32_t chunk_size_max() const { return sizes_[count_ - 1]; }
+  uint32_t chunk_size_max() const { return sizes_[count_]; }
+  // Whether the class is one of the ladder that is always there.
+  bool is_coarse(uint32_t size_class) const { return coarse_[size_class]; }
 
   // The smallest class whose chunks hold `bytes`, 1 to chunk_size_max().
   uint32_t ClassOf(size_t bytes) const {
-    return by_granule_[(bytes + granule() - 1) >> granule_shift_];
+    const uint32_t unit = 1u << granule_shift_;
+    const uint32_t size =
+        std::max((static_cast<uint32_t>(bytes) + unit - 1) & ~(unit - 1), sizes_[1]);
+    if (size <= linear_max_) return ((size - sizes_[1]) >> granule_shift_) + 1;
+    return count_ + kLargestPerPage - page_size() / size;
   }
 
   // How a value of `value_size` follows `prefix` bytes (header to the end of the key) when both
@@ -75,17 +92,19 @@ class SizeClasses {
     return ChainOffset(prefix) + 2 * sizeof(uint32_t) + refs_max * sizeof(uint32_t);
   }
   // Value bytes that a piece of the largest class holds.
-  uint32_t piece_bytes() const;
+  uint32_t piece_bytes() const { return chunk_size_max() - uint32_t{sizeof(Item)}; }
 
  private:
-  size_t granule() const { return size_t{1} << granule_shift_; }
+  void Add(uint32_t size);
+  void ChooseCoarse();
 
   uint32_t page_shift_;
   uint32_t granule_shift_;
+  uint32_t linear_max_ = 0;  // up to this size classes lie a granule apart
   uint32_t count_ = 0;
   std::array<uint32_t, kClassesMax> sizes_{};
   std::array<uint32_t, kClassesMax> per_page_{};
-  std::unique_ptr<uint8_t[]> by_granule_;
+  std::bitset<kClassesMax> coarse_;
 };
 
 }  // namespace torc::slab

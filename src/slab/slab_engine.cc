@@ -16,6 +16,7 @@ namespace {
 using engine::Miss;
 using engine::Op;
 using engine::Result;
+using engine::Shortage;
 using engine::Verb;
 
 // What memcached counts of an item against -I besides key and value: its header (48), the CAS
@@ -30,7 +31,11 @@ constexpr uint64_t kPeerChunkMaxBytes = uint64_t{512} << 10;
 // to spare.
 constexpr size_t kPrefetchGroup = 32;
 // Below this there is nothing to overlap.
+#ifndef TORC_NO_PREFETCH
 constexpr size_t kPrefetchOpsMin = 4;
+#else  // a build of the bench's (--config=no-prefetch), which shows what prefetching is worth
+constexpr size_t kPrefetchOpsMin = engine::kBatchMax + 1;
+#endif
 
 // A partition smaller than this could not hold a page of each of a few classes.
 constexpr uint32_t kPagesMin = 16;
@@ -79,7 +84,6 @@ SlabEngine::SlabEngine(const engine::EngineOptions& options) : options_(options)
       (kHugePageBytes - reinterpret_cast<uintptr_t>(memory_) % kHugePageBytes) % kHugePageBytes;
   if (options.huge_pages) (void)madvise(begin, stride_ * options.shards, MADV_HUGEPAGE);
 
-  readers_ = std::make_unique<Reader[]>(options.shards);
   for (ShardId shard = 0; shard < options.shards; ++shard) {
     const bool is_last = shard + 1 == options.shards;
     const uint32_t pages = pages_in(share + (is_last ? rest : 0));
@@ -89,6 +93,7 @@ SlabEngine::SlabEngine(const engine::EngineOptions& options) : options_(options)
       char* const first = memory + classes_->page_size();
       std::memset(first, 0, size_t{pages} << classes_->page_shift());
     }
+    readers_.push_back(std::make_unique<Reader>(*classes_));
     partitions_.push_back(std::make_unique<Partition>(
         Partition::Config{memory, pages, options.evict, options.huge_pages, options.quiescence,
                           shard, options.shards, options.hash_seed},
@@ -113,11 +118,11 @@ uint64_t SlabEngine::ValueSizeMax(size_t key_size, uint32_t client_flags) const 
   const uint64_t overhead =
       kPeerOverheadBytes + key_size + (client_flags != 0 ? kPeerFlagsBytes : 0);
   const uint64_t limit = options_.item_size_max_bytes;
-  return limit > overhead ? std::min<uint64_t>(limit - overhead, UINT32_MAX) : 0;
+  return limit > overhead ? std::min<uint64_t>(limit - overhead, Item::kValueSizeMax) : 0;
 }
 
 void SlabEngine::BeginTurn(ShardId self, RelativeSeconds now) {
-  readers_[self].now.store(now, std::memory_order_relaxed);
+  readers_[self]->now.store(now, std::memory_order_relaxed);
   own(self).BeginTurn(now);
 }
 
@@ -207,7 +212,7 @@ void SlabEngine::FillHit(ShardId self, const Partition& partition, Item* item, O
   item->NoteAccess(NowOf(self));
   op.value = item->chained() ? nullptr : partition.values().Piece(item, 0).data();
   op.item = item;
-  op.cas = item->cas();
+  op.cas = partition.CasOf(item);
   op.client_flags = item->client_flags();
   op.value_size = item->value_size();
   op.result = Result::kHit;
@@ -224,11 +229,11 @@ void SlabEngine::Get(ShardId self, Op& op, const Index::Guess& guess) {
   }
   const Deadline deadline{NowOf(self), partition.flush_cas()};
   if (__builtin_expect(!item->DeadAt(deadline), 1)) {
-    readers_[self].get_hits[item->size_class()].Add(1);
+    readers_[self]->get_hits[item->size_class()].Add(1);
     FillHit(self, partition, item, op);
     return;
   }
-  op.miss = item->cas() <= deadline.flush_cas ? Miss::kFlushed : Miss::kExpired;
+  op.miss = item->cas_count() <= deadline.flush_cas ? Miss::kFlushed : Miss::kExpired;
   op.result = Result::kMiss;
   if (owner == self) own(self).Unlink(item, op.hash);
 }
@@ -239,7 +244,7 @@ SlabEngine::Found SlabEngine::Find(Partition& p, const Op& op) {
   Item* const item = p.index().ItemIn(*slot);
   const Deadline deadline = p.deadline();
   if (!item->DeadAt(deadline)) return {item, slot, Miss::kAbsent};
-  const Miss miss = item->cas() <= deadline.flush_cas ? Miss::kFlushed : Miss::kExpired;
+  const Miss miss = item->cas_count() <= deadline.flush_cas ? Miss::kFlushed : Miss::kExpired;
   p.Unlink(item, op.hash);
   return {nullptr, nullptr, miss};
 }
@@ -252,13 +257,29 @@ bool SlabEngine::Touch(ShardId self, Op& op) {
     op.result = op.verb == Verb::kTouch ? Result::kNotFound : Result::kMiss;
     return true;
   }
-  p.Touch(found.item, op.exptime);
-  p.class_counters(found.item->size_class()).touch_hits.Add(1);
+  Item* item = found.item;
+  if (!p.Touch(item, op.exptime)) {
+    const Item& old = *item;
+    Room room;
+    item = p.Make({old.key_size(), old.client_flags(), op.exptime, old.value_size()}, &room);
+    if (item == nullptr) {
+      if (room == Room::kLater) return false;
+      // All memory is in use by sends: the item is evicted, as any may be at any time.
+      p.Evict(found.item, op.hash);
+      op.miss = Miss::kAbsent;
+      op.result = op.verb == Verb::kTouch ? Result::kNotFound : Result::kMiss;
+      return true;
+    }
+    std::memcpy(item->key_data(), op.key, op.key_size);
+    p.values().CopyValue(item, 0, &old);
+    p.PublishCopy(item, found.slot);
+  }
+  p.class_counters(item->size_class()).touch_hits.Add(1);
   if (op.verb == Verb::kGetAndTouch) {
-    FillHit(self, p, found.item, op);
+    FillHit(self, p, item, op);
   } else {
-    found.item->NoteAccess(p.now());
-    op.cas = found.item->cas();
+    item->NoteAccess(p.now());
+    op.cas = p.CasOf(item);
     op.result = Result::kTouched;
   }
   return true;
@@ -266,10 +287,11 @@ bool SlabEngine::Touch(ShardId self, Op& op) {
 
 // ----------------------------------------------------------------------------------------- stores
 
-void SlabEngine::End(Partition& p, Op& op, Result result) {
+void SlabEngine::End(Partition& p, Op& op, Result result, Shortage shortage) {
   if (op.item != nullptr) p.Discard(static_cast<Item*>(op.item));
   op.item = nullptr;
   op.result = result;
+  op.shortage = shortage;
 }
 
 void SlabEngine::Refuse(Partition& p, const Op& op, Result why) {
@@ -283,12 +305,11 @@ void SlabEngine::Refuse(Partition& p, const Op& op, Result why) {
 Item* SlabEngine::ItemOf(Partition& p, const Op& op, Room* room) {
   Item* item = static_cast<Item*>(op.item);
   if (item == nullptr) {
-    item = p.Make({op.key_size, op.client_flags, op.value_size}, room);
+    item = p.Make({op.key_size, op.client_flags, op.exptime, op.value_size}, room);
     if (item == nullptr) return nullptr;
     std::memcpy(item->key_data(), op.key, op.key_size);
     p.values().CopyIn(item, 0, {op.value, op.value_size});
   }
-  item->set_exptime(op.exptime);
   return item;
 }
 
@@ -299,7 +320,7 @@ bool SlabEngine::PublishStore(Partition& p, Op& op, Item* item, const Found& fou
     if (item != op.item) p.Discard(item);
     if (room == Room::kLater) return false;
     p.counters().store_no_memory.Add(1);
-    End(p, op, Result::kNoMemory);
+    End(p, op, Result::kNoMemory, Shortage::kIndexFull);
     return true;
   }
   p.counters().items_stored.Add(1);
@@ -307,7 +328,7 @@ bool SlabEngine::PublishStore(Partition& p, Op& op, Item* item, const Found& fou
   counters.sets.Add(1);
   if (op.verb == Verb::kCas) counters.cas_hits.Add(1);
   op.item = nullptr;
-  op.cas = item->cas();
+  op.cas = p.CasOf(item);
   op.result = Result::kStored;
   return true;
 }
@@ -334,7 +355,7 @@ bool SlabEngine::Store(Partition& p, Op& op) {
       End(p, op, Result::kNotFound);
       return true;
     }
-    if (found.item->cas() != op.cas) {
+    if (p.CasOf(found.item) != op.cas) {
       p.class_counters(found.item->size_class()).cas_badval.Add(1);
       End(p, op, Result::kExists);
       return true;
@@ -345,7 +366,8 @@ bool SlabEngine::Store(Partition& p, Op& op) {
   if (item != nullptr) return PublishStore(p, op, item, found);
   if (room == Room::kLater) return false;
   Refuse(p, op, Result::kNoMemory);
-  End(p, op, Result::kNoMemory);
+  End(p, op, Result::kNoMemory,
+      p.WhyNever({op.key_size, op.client_flags, op.exptime, op.value_size}));
   return true;
 }
 
@@ -366,18 +388,19 @@ bool SlabEngine::Concatenate(Partition& p, Op& op) {
   const Item& old = *found.item;
   const uint64_t total = uint64_t{old.value_size()} + op.value_size;
   if (total > ValueSizeMax(op.key_size, old.client_flags())) {
-    End(p, op, Result::kNotStored);
+    End(p, op, Result::kNotStored, Shortage::kItemLimit);
     return true;
   }
+  const Partition::NewItem wanted{op.key_size, old.client_flags(), old.exptime(),
+                                  static_cast<uint32_t>(total)};
   Room room;
-  Item* const item = p.Make({op.key_size, old.client_flags(), static_cast<uint32_t>(total)}, &room);
+  Item* const item = p.Make(wanted, &room);
   if (item == nullptr) {
     if (room == Room::kLater) return false;
-    End(p, op, Result::kNotStored);
+    End(p, op, Result::kNotStored, p.WhyNever(wanted));
     return true;
   }
   std::memcpy(item->key_data(), op.key, op.key_size);
-  item->set_exptime(old.exptime());
   const bool append = op.verb == Verb::kAppend;
   const size_t added_at = append ? old.value_size() : 0;
   p.values().CopyValue(item, append ? 0 : op.value_size, &old);
@@ -422,15 +445,16 @@ bool SlabEngine::Count(Partition& p, Op& op) {
   const size_t digits_size =
       static_cast<size_t>(std::to_chars(digits, digits + sizeof(digits), counted).ptr - digits);
   const uint32_t value_size = std::max(old.value_size(), static_cast<uint32_t>(digits_size));
+  const Partition::NewItem wanted{op.key_size, old.client_flags(), old.exptime(), value_size};
   Room room;
-  Item* const item = p.Make({op.key_size, old.client_flags(), value_size}, &room);
+  Item* const item = p.Make(wanted, &room);
   if (item == nullptr) {
     if (room == Room::kLater) return false;
     op.result = Result::kNoMemory;
+    op.shortage = p.WhyNever(wanted);
     return true;
   }
   std::memcpy(item->key_data(), op.key, op.key_size);
-  item->set_exptime(old.exptime());
   item->InheritAccess(old, /*same_value=*/true);
   for (size_t offset = 0; offset < value_size;) {
     const std::span<char> window = p.values().Piece(item, offset);
@@ -445,7 +469,7 @@ bool SlabEngine::Count(Partition& p, Op& op) {
   if (digits_size > old.value_size()) p.counters().items_stored.Add(1);
   CHECK(p.Publish(item, op.hash, found.slot) == Room::kNow);
   op.number = counted;
-  op.cas = item->cas();
+  op.cas = p.CasOf(item);
   op.result = Result::kNumber;
   return true;
 }
@@ -474,10 +498,12 @@ engine::Engine::ReserveResult SlabEngine::Reserve(ShardId self, const Op& op,
     return ReserveResult::kTooLarge;
   }
   Room room;
-  Item* const item = p.Make({op.key_size, op.client_flags, op.value_size}, &room);
+  const Partition::NewItem wanted{op.key_size, op.client_flags, op.exptime, op.value_size};
+  Item* const item = p.Make(wanted, &room);
   if (item == nullptr) {
     if (room == Room::kLater) return ReserveResult::kLater;
     Refuse(p, op, Result::kNoMemory);
+    out->shortage = p.WhyNever(wanted);
     return ReserveResult::kNoMemory;
   }
   std::memcpy(item->key_data(), op.key, op.key_size);

@@ -18,7 +18,6 @@
 #ifndef TORC_SRC_SLAB_SLAB_ENGINE_H_
 #define TORC_SRC_SLAB_SLAB_ENGINE_H_
 
-#include <array>
 #include <atomic>
 #include <memory>
 #include <span>
@@ -30,6 +29,7 @@
 #include "src/engine/engine.h"
 #include "src/slab/partition.h"
 #include "src/slab/size_classes.h"
+#include "src/slab/zeroed_array.h"
 
 namespace torc::slab {
 
@@ -76,8 +76,9 @@ class SlabEngine final : public engine::Engine {
 
   // What a shard counts of reads, its own and foreign, on lines that no other shard writes.
   struct alignas(kCacheLineBytes) Reader {
+    explicit Reader(const SizeClasses& classes) : get_hits(classes.count_with_heads()) {}
     std::atomic<RelativeSeconds> now = kClockStart;  // written by its shard, read for statistics
-    std::array<Counter, SizeClasses::kClassesMax> get_hits;
+    ZeroedArray<Counter> get_hits;                   // by class
   };
 
   // A live item found by its owner, or why there is none.
@@ -88,7 +89,7 @@ class SlabEngine final : public engine::Engine {
   };
 
   RelativeSeconds NowOf(ShardId shard) const {
-    return readers_[shard].now.load(std::memory_order_relaxed);
+    return readers_[shard]->now.load(std::memory_order_relaxed);
   }
   ShardId OwnerOf(uint64_t hash) const { return engine::OwnerOf(hash, options_.shards); }
   const Partition& PartitionOf(const void* item) const;
@@ -105,6 +106,8 @@ class SlabEngine final : public engine::Engine {
 
   // The owner's verbs.
   Found Find(Partition& p, const Op& op);
+  // Gives an item an expiry. One without a field for it is copied into one that has it, which may
+  // wait for memory.
   bool Touch(ShardId self, Op& op);
   bool Store(Partition& p, Op& op);
   bool Concatenate(Partition& p, Op& op);
@@ -116,12 +119,18 @@ class SlabEngine final : public engine::Engine {
   // Publishes `item`, made by ItemOf, in place of what was found. False: it waits for memory.
   bool PublishStore(Partition& p, Op& op, Item* item, const Found& found);
   // Ends an operation that stores nothing: its reservation is given back.
-  void End(Partition& p, Op& op, engine::Result result);
+  void End(Partition& p, Op& op, engine::Result result,
+           engine::Shortage shortage = engine::Shortage::kNone);
   // A store that cannot be: counts it and, for a set, removes the present item.
   void Refuse(Partition& p, const Op& op, engine::Result why);
 
   // Statistics of class `c` over all partitions.
   uint64_t Sum(Counter ClassCounters::* counter, uint32_t c) const;
+  uint64_t SumGetHits(uint32_t c) const;
+  // Calls visit(class, the id that memcached's tools are shown) for each class that any partition
+  // ever had pages of: by size, chained items last.
+  template <typename Visit>
+  void ForEachClass(Visit visit) const;
   void ItemStatistics(engine::StatSink& sink) const;
   void SlabStatistics(engine::StatSink& sink) const;
 
@@ -131,7 +140,7 @@ class SlabEngine final : public engine::Engine {
   size_t stride_ = 0;  // from one partition's memory to the next
   std::unique_ptr<SizeClasses> classes_;
   std::vector<std::unique_ptr<Partition>> partitions_;
-  std::unique_ptr<Reader[]> readers_;
+  std::vector<std::unique_ptr<Reader>> readers_;
 };
 
 }  // namespace torc::slab

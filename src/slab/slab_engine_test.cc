@@ -509,7 +509,7 @@ TEST_CASE_FIXTURE(EngineFixture, "statistics have memcached's names") {
   CHECK(items.values.at("items:1:number") == "1");
   CHECK(items.values.at("items:1:hits_to_cold") == "1");
   CHECK(items.values.size() == 28);
-  CHECK(slabs.values.at("1:chunk_size") == "32");
+  CHECK(slabs.values.at("1:chunk_size") == "20");
   CHECK(slabs.values.at("1:used_chunks") == "1");
   CHECK(slabs.values.at("1:get_hits") == "1");
   CHECK(slabs.values.at("1:cmd_set") == "1");
@@ -520,7 +520,7 @@ TEST_CASE_FIXTURE(EngineFixture, "statistics have memcached's names") {
   const auto totals = engine.Totals();
   CHECK(totals.items == 1);
   CHECK(totals.items_stored == 1);
-  CHECK(totals.item_bytes == 26);
+  CHECK(totals.item_bytes == 18);
   CHECK(totals.index_power == 12);
   CHECK(totals.pages_total == 1);
   engine.ResetCounters(0);

@@ -1,9 +1,10 @@
 // The slab engine's statistics: sums over partitions, in the shapes of memcached's `stats`, `stats
-// items`, `stats slabs`. Class ids are ours plus 1, as memcached's begin at 1; chained items count
-// in the last one.
+// items`, `stats slabs`. Class ids are ours, which begin at 1 as memcached's; chained items count in
+// the one behind the last.
 
 #include <algorithm>
 #include <bit>
+#include <bitset>
 #include <charconv>
 #include <utility>
 
@@ -38,7 +39,9 @@ class PrefixedSink {
 
 void SlabEngine::ResetCounters(ShardId self) {
   own(self).ResetCounters();
-  for (Counter& hits : readers_[self].get_hits) hits.Set(0);
+  for (Counter& hits : readers_[self]->get_hits) {
+    if (hits.Get() != 0) hits.Set(0);
+  }
 }
 
 uint64_t SlabEngine::Sum(Counter ClassCounters::* counter, uint32_t c) const {
@@ -47,6 +50,24 @@ uint64_t SlabEngine::Sum(Counter ClassCounters::* counter, uint32_t c) const {
     sum += (std::as_const(*partition).class_counters(c).*counter).Get();
   }
   return sum;
+}
+
+uint64_t SlabEngine::SumGetHits(uint32_t c) const {
+  uint64_t sum = 0;
+  for (const auto& reader : readers_) sum += reader->get_hits[c].Get();
+  return sum;
+}
+
+template <typename Visit>
+void SlabEngine::ForEachClass(Visit visit) const {
+  std::bitset<SizeClasses::kClassesMax> held;
+  for (const auto& partition : partitions_) {
+    for (const uint32_t c : std::as_const(*partition).arena().ever_held()) held.set(c);
+  }
+  for (uint32_t c = 1; c <= classes_->largest(); ++c) {
+    if (held[c]) visit(c, c);
+  }
+  if (held[SizeClasses::heads()]) visit(SizeClasses::heads(), classes_->largest() + 1);
 }
 
 engine::EngineTotals SlabEngine::Totals() const {
@@ -67,13 +88,13 @@ engine::EngineTotals SlabEngine::Totals() const {
     totals.pages_total += partition.arena().pages_used().Get();
     totals.pages_free += partition.arena().pages_total() - partition.arena().pages_used().Get();
   }
-  for (uint32_t c = 0; c < classes_->count_with_heads(); ++c) {
+  ForEachClass([&](uint32_t c, uint32_t) {
     totals.evictions += Sum(&ClassCounters::evicted, c);
     totals.evicted_unfetched += Sum(&ClassCounters::evicted_unfetched, c);
     totals.evicted_active += Sum(&ClassCounters::evicted_active, c);
     totals.reclaimed += Sum(&ClassCounters::reclaimed, c);
     totals.expired_unfetched += Sum(&ClassCounters::expired_unfetched, c);
-  }
+  });
   totals.index_power = static_cast<uint64_t>(std::bit_width(slots - 1));
   totals.page_size_bytes = classes_->page_size();
   totals.memory_limit_bytes = options_.memory_limit_bytes;
@@ -92,9 +113,9 @@ void SlabEngine::Statistics(engine::StatGroup group, engine::StatSink& sink) con
 }
 
 void SlabEngine::ItemStatistics(engine::StatSink& sink) const {
-  for (uint32_t c = 0; c < classes_->count_with_heads(); ++c) {
+  ForEachClass([&](uint32_t c, uint32_t id) {
     const uint64_t items = Sum(&ClassCounters::items, c);
-    if (items == 0) continue;
+    if (items == 0) return;
     uint64_t age = 0, evicted_time = 0;
     for (ShardId shard = 0; shard < partitions_.size(); ++shard) {
       const ClassCounters& counters = std::as_const(*partitions_[shard]).class_counters(c);
@@ -104,7 +125,7 @@ void SlabEngine::ItemStatistics(engine::StatSink& sink) const {
       age = std::max(age, now - std::min(now, counters.oldest_access.Get()));
     }
     // There is one queue a class, the clock's: memcached's segments are all in the cold one.
-    PrefixedSink out(sink, "items:", c + 1);
+    PrefixedSink out(sink, "items:", id);
     out.Put("number", items);
     out.Put("number_hot", 0);
     out.Put("number_warm", 0);
@@ -129,31 +150,26 @@ void SlabEngine::ItemStatistics(engine::StatSink& sink) const {
     out.Put("moves_to_warm", 0);
     out.Put("moves_within_lru", 0);
     out.Put("direct_reclaims", 0);
-    uint64_t hits = 0;
-    for (ShardId shard = 0; shard < partitions_.size(); ++shard) {
-      hits += readers_[shard].get_hits[c].Get();
-    }
     out.Put("hits_to_hot", 0);
     out.Put("hits_to_warm", 0);
-    out.Put("hits_to_cold", hits);
+    out.Put("hits_to_cold", SumGetHits(c));
     out.Put("hits_to_temp", 0);
-  }
+  });
 }
 
 void SlabEngine::SlabStatistics(engine::StatSink& sink) const {
   uint64_t active = 0;
-  for (uint32_t c = 0; c < classes_->count_with_heads(); ++c) {
-    uint64_t pages = 0, used = 0, hits = 0;
-    for (ShardId shard = 0; shard < partitions_.size(); ++shard) {
-      const PageClass& page_class = std::as_const(*partitions_[shard]).arena().page_class(c);
+  ForEachClass([&](uint32_t c, uint32_t id) {
+    uint64_t pages = 0, used = 0;
+    for (const auto& partition : partitions_) {
+      const PageClass& page_class = std::as_const(*partition).arena().page_class(c);
       pages += page_class.pages.Get();
       used += page_class.chunks_used.Get();
-      hits += readers_[shard].get_hits[c].Get();
     }
-    if (pages == 0) continue;
+    if (pages == 0) return;
     ++active;
     const uint64_t chunks = pages * classes_->chunks_per_page(c);
-    PrefixedSink out(sink, "", c + 1);
+    PrefixedSink out(sink, "", id);
     out.Put("chunk_size", classes_->chunk_size(c));
     out.Put("chunks_per_page", classes_->chunks_per_page(c));
     out.Put("total_pages", pages);
@@ -161,7 +177,7 @@ void SlabEngine::SlabStatistics(engine::StatSink& sink) const {
     out.Put("used_chunks", std::min(used, chunks));
     out.Put("free_chunks", chunks - std::min(used, chunks));
     out.Put("free_chunks_end", 0);
-    out.Put("get_hits", hits);
+    out.Put("get_hits", SumGetHits(c));
     out.Put("cmd_set", Sum(&ClassCounters::sets, c));
     out.Put("delete_hits", Sum(&ClassCounters::delete_hits, c));
     out.Put("incr_hits", Sum(&ClassCounters::increment_hits, c));
@@ -169,7 +185,7 @@ void SlabEngine::SlabStatistics(engine::StatSink& sink) const {
     out.Put("cas_hits", Sum(&ClassCounters::cas_hits, c));
     out.Put("cas_badval", Sum(&ClassCounters::cas_badval, c));
     out.Put("touch_hits", Sum(&ClassCounters::touch_hits, c));
-  }
+  });
   sink.Put("active_slabs", active);
   const engine::EngineTotals totals = Totals();
   sink.Put("total_malloced", totals.pages_total * totals.page_size_bytes);

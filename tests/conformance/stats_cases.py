@@ -122,18 +122,6 @@ def item_bytes(context: Context) -> None:
         assert int(client.stats()["bytes"]) == before
 
 
-@case("stats: failures are told apart by cause", server=())
-def failures(context: Context) -> None:
-    if context.target.kind != "torc":
-        raise Skip("memcached counts none of them")
-    with context.connect() as client:
-        client.ask(b"get\r\n")
-        client.ask(b"bogus\r\n")
-        client.ask(b"incr a x\r\n")
-        found = {key: value for key, value in client.stats("failures").items() if value != "0"}
-    assert found == {"too_few_tokens": "1", "unknown_command": "1", "bad_delta": "1"}, found
-
-
 def assert_settings(client: Client, text: str) -> None:
     """`text` has words such as `maxconns=77`."""
     wanted = dict(word.split("=") for word in text.split())

@@ -7,6 +7,7 @@ needs, and raises when something is not as it should be; `Skipped` when this mac
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import random
 import re
@@ -34,13 +35,17 @@ class Skipped(Exception):
 class Stage:
     """Starts servers for a case and knows how strict to be."""
 
-    def __init__(self, program: Program, shards: int, seed: int, quick: bool, sanitized: bool):
+    def __init__(self, program: Program, shards: int, seed: int, quick: bool):
         self.program = program
         self.shards = shards
         self.seed = seed
         self.quick = quick
-        self.sanitized = sanitized
-        self.patience_s = 5.0 if sanitized else 0.5
+        self.sanitized = program.is_sanitized
+        self.patience_s = 5.0 if self.sanitized else 0.5
+
+    @functools.cached_property
+    def is_torc(self) -> bool:
+        return self.program.run("-V").stdout.startswith(b"torc")
 
     def server(self, *args: str, **options) -> Server:
         return Server(self.program, "-t", str(self.shards), *args, **options)
@@ -56,6 +61,10 @@ class Stage:
 def resident_bytes(server: Server) -> int:
     status = Path(f"/proc/{server.pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+
+
+def failures(client: Client, cause: str) -> int:
+    return int(client.stats("failures")[cause])
 
 
 def content(size: int, start: int = 0) -> bytes:
@@ -449,6 +458,8 @@ def case_flood_past_the_limit(stage: Stage) -> None:
             equal(client.ask(b"mn\r\n"), b"MN\r\n", "who was in before the flood")
         rejected = int(served[0].stats()["rejected_connections"])
         expect(rejected == len(refused), f"{rejected} rejected by stats, {len(refused)} seen")
+        if stage.is_torc:
+            expect(failures(served[0], "too_many_connections") == rejected, "counted by cause")
         for client in served[1:]:
             client.close()
         wait_until(lambda: int(served[0].stats()["curr_connections"]) < 10, "they are closed")
@@ -487,6 +498,34 @@ def case_accept_at_the_file_limit(stage: Stage) -> None:
             sock.close()
         expect_served(server)
         first[0].close()
+
+
+def case_accept_into_a_full_file_table(stage: Stage) -> None:
+    """A burst finds fewer files than it needs: accepting pauses, is counted, and goes on."""
+    torc_only(stage)
+    few = 5
+    with stage.server("-c", "100") as server:
+        used = len(os.listdir(f"/proc/{server.pid}/fd"))
+        limit = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0]
+
+    def take_files() -> None:
+        # The limit is the one that the first server set itself: it must not have to raise it.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        for number in range(used + few, limit):
+            os.dup2(0, number)
+
+    with stage.server("-c", "100", preexec_fn=take_files, close_fds=False) as server:
+        # Connections leave the table as soon as their shard looks at them: it must not, for now.
+        os.kill(server.pid, signal.SIGSTOP)
+        burst = [server.connect() for _ in range(60)]
+        os.kill(server.pid, signal.SIGCONT)
+        for client in burst:
+            equal(client.ask(b"mn\r\n"), b"MN\r\n", "one of the burst")
+        counted = failures(burst[0], "accept_file_limit")
+        expect(counted > 0, "the burst found files enough")
+        equal(b"%d" % counted, burst[0].stats()["listen_disabled_num"].encode(), "counted by cause")
+        for client in burst:
+            client.close()
 
 
 def _processor_ticks(server: Server) -> int:
@@ -531,7 +570,7 @@ def case_io_uring_refused_at_start(stage: Stage) -> None:
 
 
 def torc_only(stage: Stage) -> None:
-    if not stage.program.run("-V").stdout.startswith(b"torc"):
+    if not stage.is_torc:
         raise Skipped("about torc's own needs")
 
 

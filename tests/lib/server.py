@@ -9,6 +9,7 @@ Leaving the block stops the server and fails if it exited otherwise than asked, 
 reported.
 """
 
+import functools
 import os
 import re
 import shlex
@@ -63,6 +64,13 @@ class Program:
         """Runs the command to its end, for options that make it end."""
         return subprocess.run([*self.prefix, *args], stdin=subprocess.DEVNULL, capture_output=True,
                               timeout=timeout, env={**os.environ, **SANITIZER_ENV}, **options)
+
+    @functools.cached_property
+    def is_sanitized(self) -> bool:
+        """Whether it was built with a sanitizer that changes what memory it takes and locks."""
+        files = [Path(word) for word in self.prefix if Path(word).is_file()]
+        return any(mark in path.read_bytes() for path in files
+                   for mark in (b"__asan_init", b"__tsan_init"))
 
     def version(self) -> tuple[int, ...]:
         """The version that -V prints after the program's name, such as (1, 6, 45)."""
@@ -121,9 +129,7 @@ class Server:
 
     @property
     def is_sanitized(self) -> bool:
-        """Whether it was built with a sanitizer that changes what memory it takes and locks."""
-        program = Path(f"/proc/{self.pid}/exe").read_bytes()
-        return b"__asan_init" in program or b"__tsan_init" in program
+        return self.program.is_sanitized
 
     @property
     def resident_kb(self) -> int:

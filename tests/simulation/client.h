@@ -17,11 +17,11 @@
 #include <string_view>
 #include <vector>
 
+#include "src/base/random.h"
 #include "src/ring/sim_ring.h"
 #include "tests/simulation/command.h"
 #include "tests/simulation/history.h"
 #include "tests/simulation/key_model.h"
-#include "tests/simulation/random.h"
 
 namespace torc::simulation {
 

@@ -86,8 +86,8 @@ constexpr uint64_t kStepNsMax = 20'000;
 }  // namespace
 
 struct Cluster::Shards {
-  explicit Shards(const Options& options)
-      : server(options), epochs(options.shards), mailboxes(options.shards) {}
+  Shards(const Options& options, server::FailureLog::Write say)
+      : server(options, std::move(say)), epochs(options.shards), mailboxes(options.shards) {}
 
   server::Shared server;
   shard::Epochs epochs;
@@ -123,10 +123,12 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options), random_(opt
   server_options_.memory_bytes = options.memory_bytes;
   server_options_.item_bytes_max = options.item_bytes_max;
   server_options_.evict = options.evict;
+  server_options_.verbosity = options.verbosity;
   server_options_.requests_per_turn = options.requests_per_turn;
   start_ = std::make_unique<Epoch>(clock_);
   world_ = std::make_unique<ring::SimWorld>(random_.Fork(), options.shards, options.ring);
-  shared_ = std::make_unique<Shards>(server_options_);
+  shared_ = std::make_unique<Shards>(server_options_,
+                                     [this](std::string_view line) { said_.emplace_back(line); });
   shared_->server.connections_max = options.connections_max;
   shared_->server.process_use = [] { return server::ProcessUse{}; };
 
@@ -157,14 +159,18 @@ Cluster::~Cluster() = default;
 uint32_t Cluster::shards() const { return options_.shards; }
 
 ring::SimClient Cluster::Connect(uint32_t window_bytes) {
-  return world_->Connect(shared_->listeners[random_.Below(shards())], window_bytes);
+  return ConnectAt(static_cast<ShardId>(random_.Below(shards())), window_bytes);
+}
+
+ring::SimClient Cluster::ConnectAt(ShardId shard, uint32_t window_bytes) {
+  return world_->Connect(shared_->listeners[shard], window_bytes);
 }
 
 ring::SimClient Cluster::ConnectTo(ShardId shard, uint32_t window_bytes) {
   for (int attempt = 0; attempt < 1000; ++attempt) {
     const uint64_t before = counters(shard).connections_open.Get();
     const uint32_t open = connections();
-    ring::SimClient client = world_->Connect(shared_->listeners[shard], window_bytes);
+    ring::SimClient client = ConnectAt(shard, window_bytes);
     // Handed over, it is counted before the other shard has it.
     for (int step = 0; step < 10'000; ++step) {
       uint64_t placed = 0;
@@ -261,6 +267,12 @@ const server::Counters& Cluster::counters(ShardId shard) const {
 uint64_t Cluster::Sum(Counter server::Counters::* counter) const {
   uint64_t sum = 0;
   for (ShardId id = 0; id < shards(); ++id) sum += (counters(id).*counter).Get();
+  return sum;
+}
+
+uint64_t Cluster::Failures(Cause cause) const {
+  uint64_t sum = 0;
+  for (const auto& seat : seats_) sum += seat->worker.core().failures.Get(cause);
   return sum;
 }
 

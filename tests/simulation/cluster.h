@@ -16,14 +16,16 @@
 #define TORC_TESTS_SIMULATION_CLUSTER_H_
 
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "src/base/cause.h"
 #include "src/base/clock.h"
+#include "src/base/random.h"
 #include "src/ring/sim_ring.h"
 #include "src/server/counters.h"
 #include "src/server/limits.h"
 #include "src/server/options.h"
-#include "tests/simulation/random.h"
 #include "tests/simulation/watched_engine.h"
 
 namespace torc::simulation {
@@ -34,6 +36,7 @@ struct ClusterOptions {
   uint64_t memory_bytes = 64 << 20;
   uint32_t item_bytes_max = 1 << 20;
   bool evict = true;
+  uint32_t verbosity = 0;
   uint32_t requests_per_turn = 20;
   uint32_t connections_max = 32 << 10;
   // A kernel on its best day, but for buffers: as many as the worker expects, of its size.
@@ -52,6 +55,8 @@ class Cluster {
 
   // A connection in the queue of a listener chosen by chance. `window_bytes` 0: as the options say.
   ring::SimClient Connect(uint32_t window_bytes = 0);
+  // Likewise, of the listener of `shard`.
+  ring::SimClient ConnectAt(ShardId shard, uint32_t window_bytes = 0);
   // A connection that `shard` serves. Runs the cluster, and opens others on the way if the shards
   // share them out.
   ring::SimClient ConnectTo(ShardId shard, uint32_t window_bytes = 0);
@@ -87,6 +92,9 @@ class Cluster {
   uint32_t connections() const;
   const server::Counters& counters(ShardId shard) const;
   uint64_t Sum(Counter server::Counters::* counter) const;
+  uint64_t Failures(Cause cause) const;
+  // What -v printed.
+  const std::vector<std::string>& said() const { return said_; }
   // Requests that found no room in a mailbox.
   uint64_t mailbox_full() const;
   // Blocks and provided buffers that a shard's connections hold.
@@ -115,6 +123,7 @@ class Cluster {
   struct Shards;  // what all shards share
   std::unique_ptr<Shards> shared_;
   std::vector<std::unique_ptr<Seat>> seats_;
+  std::vector<std::string> said_;
   uint64_t tick_ = 0;
   uint64_t turns_ = 0;
 };

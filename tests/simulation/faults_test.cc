@@ -142,7 +142,7 @@ TEST_CASE("receives that find no buffer go on when there are some again") {
   for (int i = 0; i < 20; ++i) talkers.emplace_back(cluster);
   for (Talker& talker : talkers) talker.SaySome("incr k 1\r\n");
   cluster.Steps(2000);
-  CHECK(cluster.Sum(&server::Counters::buffers_exhausted) >= 20);
+  CHECK(cluster.Failures(Cause::kReceiveNoBuffer) >= 20);
   CHECK(cluster.Sum(&server::Counters::incr_hits) == 0);
   cluster.world().SetOptions(ClusterOptions{}.ring);
   for (Talker& talker : talkers) CHECK(!talker.Hear(3).empty());
@@ -166,7 +166,7 @@ TEST_CASE("with a handful of buffers many clients are served") {
   }
   for (Talker& talker : talkers) CHECK(talker.SaySome(question) == question.size());
   for (Talker& talker : talkers) CHECK(talker.Hears(answer));
-  CHECK(cluster.Sum(&server::Counters::buffers_exhausted) > 0);
+  CHECK(cluster.Failures(Cause::kReceiveNoBuffer) > 0);
   CheckEnds(cluster);
 }
 
@@ -207,6 +207,7 @@ TEST_CASE("a completion queue that is always full is counted and harmless") {
   for (Talker& talker : talkers)
     CHECK(talker.Asks("get k\r\n", ValueReply("k", value) + "END\r\n"));
   CHECK(cluster.overflows(0) + cluster.overflows(1) > 20);
+  CHECK(cluster.Failures(Cause::kCompletionOverflow) > 20);
   CHECK(std::stoull(talkers[0].Statistic("ring_completion_overflows")) > 20);
   CheckEnds(cluster);
 }
@@ -231,7 +232,7 @@ TEST_CASE("more writes than a mailbox takes wait, and none is lost") {
   }
   cluster.Steps(1000);
   CHECK(cluster.mailbox_full() > 0);
-  CHECK(cluster.Sum(&server::Counters::tasks_stalled) > 0);
+  CHECK(cluster.Failures(Cause::kOperationStalled) > 0);
   CHECK(cluster.Sum(&server::Counters::incr_hits) == 0);
   // The shard's own keys, and reads of the others', know nothing of it.
   CHECK(other.Asks(Set(near, "x") + "get " + near + " " + far + "\r\n",
@@ -273,7 +274,7 @@ TEST_CASE("out of descriptors, accepting pauses, and resumes by itself") {
   for (int i = 0; i < 3; ++i) talkers.emplace_back(cluster);
   for (Talker& talker : talkers) talker.SaySome("mn\r\n");
   cluster.Steps(500);
-  CHECK(cluster.Sum(&server::Counters::listen_disabled) > 0);
+  CHECK(cluster.Failures(Cause::kAcceptFileLimit) > 0);
   CHECK(cluster.connections() == 1);
   CHECK(first.Asks("mn\r\n", "MN\r\n"));
   CHECK(first.Statistic("accepting_conns") == "0");
@@ -299,6 +300,17 @@ TEST_CASE("a kernel without memory delays, and loses nothing") {
   poor.no_memory_chance = 300;
   cluster.world().SetOptions(poor);
   CHECK(talker.Hears("STORED\r\n" + ValueReply("k", value) + "END\r\n"));
+  CHECK(cluster.Failures(Cause::kReceiveNoMemory) > 0);
+
+  // What is received in good times may have to be answered in bad ones.
+  const uint64_t received = cluster.Sum(&server::Counters::bytes_read);
+  talker.SaySome("mn\r\n");
+  REQUIRE(Until(cluster, [&] { return cluster.Sum(&server::Counters::bytes_read) > received; }));
+  poor.no_memory_chance = 1000;
+  cluster.world().SetOptions(poor);
+  CHECK(Until(cluster, [&] { return cluster.Failures(Cause::kSendNoMemory) > 0; }));
+  cluster.world().SetOptions(options.ring);
+  CHECK(talker.Hears("MN\r\n"));
   CheckEnds(cluster);
 }
 
@@ -320,7 +332,7 @@ TEST_CASE("a client that does not read is held back, and others are served") {
     cluster.Step();
     blocks_most = std::max(blocks_most, cluster.blocks_used(0));
   }
-  CHECK(cluster.Sum(&server::Counters::output_full) > 0);
+  CHECK(cluster.Failures(Cause::kOutputFull) > 0);
   // Its receive has stopped: the rest of its commands stays with it.
   CHECK(silent.wire().unreceived() == options.ring.window_bytes);
   CHECK(!rest.empty());
@@ -371,6 +383,8 @@ TEST_CASE("an upload that dies gives its memory back") {
             talker.wire().CloseWrite();
           }
           CHECK(Until(cluster, [&] { return cluster.engine().reservations() == 0; }));
+          CHECK(cluster.Failures(Cause::kValueCutOff) == 1);
+          CHECK(cluster.Failures(Cause::kConnectionReset) == (reset ? 1 : 0));
           CHECK(other.Asks("get " + key + "\r\n", ValueReply(key, "old") + "END\r\n"));
           CheckEnds(cluster);
         }
@@ -393,6 +407,8 @@ TEST_CASE("an upload ended by other bytes stores nothing and gives its memory ba
                       "CLIENT_ERROR bad data chunk\r\n" + ValueReply(key, "old") + "END\r\n"));
     CHECK(Until(cluster, [&] { return cluster.engine().reservations() == 0; }));
   }
+  CHECK(cluster.Failures(Cause::kBadDataChunk) == 2);
+  CHECK(cluster.Failures(Cause::kValueCutOff) == 0);
   CheckEnds(cluster);
 }
 
@@ -439,9 +455,11 @@ TEST_CASE("told to stop, the server does not wait for ever for those that do not
   cluster.RequestStop();
   cluster.Steps(1000);
   CHECK(!cluster.Ended());
+  CHECK(cluster.Failures(Cause::kStopCutOff) == 0);
   cluster.clock().AdvanceNs(server::kStopNsMax + 1);
   CHECK(Until(cluster, [&] { return cluster.Ended() && cluster.world().Settled(); }));
   cluster.CheckEnded();
+  CHECK(cluster.Failures(Cause::kStopCutOff) == 1);
 }
 
 TEST_CASE("a store that waits for memory is answered once the readers are gone") {
@@ -473,6 +491,7 @@ TEST_CASE("a store that waits for memory is answered once the readers are gone")
   CHECK(talker.Hears(Repeat("STORED\r\n", kSets)));
   CHECK(cluster.Totals().evictions > 0);
   CHECK(cluster.Totals().store_no_memory == 0);
+  CHECK(cluster.Failures(Cause::kStoreDelayed) + cluster.Failures(Cause::kValueDelayed) > 0);
   const std::string last = KeyOf(cluster, 0, kSets - 1);
   CHECK(talker.Asks("get " + last + "\r\n",
                     ValueReply(last, Pattern(60'000, kSets - 1)) + "END\r\n"));
@@ -534,6 +553,8 @@ TEST_CASE("a client that goes away in the midst of a large value leaves no pin")
     REQUIRE(Until(cluster, [&] { return cluster.engine().pins() == 1; }));
     slow.wire().Reset();
     CHECK(Until(cluster, [&] { return cluster.engine().pins() == 0; }));
+    // Seen by the receive or by the send, whichever hears of it first.
+    CHECK(cluster.Failures(Cause::kConnectionReset) + cluster.Failures(Cause::kSendReset) == 1);
     CheckEnds(cluster);
   }
 }
@@ -660,8 +681,309 @@ TEST_CASE("a refused upload also removes what was stored just before it") {
     const std::string key = KeyOf(cluster, owner);
     CHECK(fresh.Asks(Set(key, "x") + Set(key, Pattern(900'000)) + "get " + key + "\r\n",
                      "STORED\r\nSERVER_ERROR out of memory storing object\r\nEND\r\n"));
+    CHECK(cluster.Failures(Cause::kStoreNoEviction) == 2);
     CheckEnds(cluster);
   }
+}
+
+// Causes of src/base/cause.h that nothing above has come across.
+
+TEST_CASE("what the kernel rejects is counted, and costs that connection alone") {
+  Cluster cluster({});
+  Talker sender(cluster);
+  Talker receiver(cluster);
+  Talker other(cluster);
+  for (Talker* talker : {&sender, &receiver, &other}) CHECK(talker->Asks("mn\r\n", "MN\r\n"));
+  ring::SimOptions rejecting = ClusterOptions{}.ring;
+  rejecting.rejected_chance = 1000;
+
+  // Received while the kernel takes all; the reply is on its way when it does not.
+  const uint64_t received = cluster.Sum(&server::Counters::bytes_read);
+  sender.SaySome("mn\r\n");
+  REQUIRE(Until(cluster, [&] { return cluster.Sum(&server::Counters::bytes_read) > received; }));
+  cluster.world().SetOptions(rejecting);
+  CHECK(sender.Closed());
+  CHECK(cluster.Failures(Cause::kSendFailed) == 1);
+  receiver.SaySome("mn\r\n");
+  CHECK(receiver.Closed());
+  CHECK(cluster.Failures(Cause::kReceiveFailed) == 1);
+  Talker late(cluster);
+  late.SaySome("mn\r\n");
+  CHECK(Until(cluster, [&] { return cluster.Failures(Cause::kAcceptFailed) > 0; }));
+
+  cluster.world().SetOptions(ClusterOptions{}.ring);
+  CHECK(late.Hears("MN\r\n"));
+  CHECK(other.Asks("mn\r\n", "MN\r\n"));
+  CHECK(other.Statistic("listen_disabled_num") ==
+        std::to_string(cluster.Failures(Cause::kAcceptFailed)));
+  CheckEnds(cluster);
+}
+
+TEST_CASE("a kernel without memory for new connections makes accepting pause") {
+  Cluster cluster({});
+  Talker first(cluster);
+  CHECK(first.Asks("mn\r\n", "MN\r\n"));
+  ring::SimOptions options = ClusterOptions{}.ring;
+  options.no_memory_chance = 1000;
+  cluster.world().SetOptions(options);
+  Talker late(cluster);
+  cluster.Steps(500);
+  CHECK(cluster.Failures(Cause::kAcceptNoMemory) > 0);
+  cluster.world().SetOptions(ClusterOptions{}.ring);
+  CHECK(late.Asks("mn\r\n", "MN\r\n"));
+  CheckEnds(cluster);
+}
+
+TEST_CASE("a client that leaves before it is accepted is counted, and accepting goes on") {
+  Cluster cluster({});
+  ring::SimOptions options = ClusterOptions{}.ring;
+  options.reset_chance = 1000;
+  cluster.world().SetOptions(options);
+  for (int i = 0; i < 3; ++i) {
+    Talker talker(cluster);
+    CHECK(talker.Closed());
+  }
+  CHECK(cluster.Failures(Cause::kAcceptAborted) == 3);
+  cluster.world().SetOptions(ClusterOptions{}.ring);
+  Talker late(cluster);
+  CHECK(late.Asks("mn\r\n", "MN\r\n"));
+  CHECK(late.Statistic("listen_disabled_num") == "0");
+  CheckEnds(cluster);
+}
+
+TEST_CASE("a large value that cannot be pinned is copied, and a larger one missed") {
+  for (const ShardId owner : {0u, 1u}) {
+    CAPTURE(owner);
+    ClusterOptions options;
+    options.shards = 2;
+    Cluster cluster(options);
+    Talker talker(cluster, cluster.ConnectTo(0));
+    const std::string key = KeyOf(cluster, owner);
+    cluster.engine().mishaps.pin_refused_chance = 1000;
+    const std::string large = Pattern(10'000);
+    CHECK(talker.Asks(Set(key, large) + "get " + key + "\r\n",
+                      "STORED\r\n" + ValueReply(key, large) + "END\r\n"));
+    // Another shard's is copied up to 16 KiB in any case.
+    CHECK(cluster.Failures(Cause::kPinsFullCopied) == (owner == 0 ? 1 : 0));
+    CHECK(talker.Asks(Set(key, Pattern(100'000)) + "get " + key + "\r\n", "STORED\r\nEND\r\n"));
+    CHECK(cluster.Failures(Cause::kPinsFullMissed) == 1);
+    CHECK(talker.Statistic("response_obj_oom") == "1");
+    CheckEnds(cluster);
+  }
+}
+
+TEST_CASE("a value that waits for room while it arrives is counted, and stored") {
+  for (const ShardId owner : {0u, 1u}) {
+    ClusterOptions options;
+    options.shards = 2;
+    Cluster cluster(options);
+    cluster.engine().mishaps.reserve_later_chance = 900;
+    Talker talker(cluster, cluster.ConnectTo(0));
+    for (uint32_t i = 0; i < 10; ++i) {
+      CHECK(talker.Asks(Set(KeyOf(cluster, owner, i), Pattern(100'000)), "STORED\r\n"));
+    }
+    CHECK(cluster.Failures(Cause::kValueDelayed) > 0);
+    CheckEnds(cluster);
+  }
+}
+
+TEST_CASE("stores without memory are told apart by why there is none") {
+  ClusterOptions options;
+  options.memory_bytes = 4 << 20;
+  options.item_bytes_max = 16 << 20;
+  Cluster cluster(options);
+  Talker talker(cluster);
+  const std::string refusal = "SERVER_ERROR out of memory storing object\r\n";
+  CHECK(talker.Asks(Set("k", Pattern(6 << 20)), refusal));
+  CHECK(cluster.Failures(Cause::kStoreExceedsShard) == 1);
+  CHECK(talker.Asks(Set("k", Pattern(17 << 20)), "SERVER_ERROR object too large for cache\r\n"));
+  CHECK(cluster.Failures(Cause::kValueTooLarge) == 1);
+
+  // Values that arrive and do not end hold all the memory there is.
+  std::vector<Talker> uploads;
+  while (cluster.Failures(Cause::kStoreNothingToEvict) == 0) {
+    REQUIRE(uploads.size() < 10);
+    uploads.emplace_back(cluster);
+    CHECK(uploads.back().Say("set up 0 0 1500000\r\n"));
+    cluster.Steps(3000);
+  }
+  CHECK(talker.Statistic("store_no_memory") == "2");
+  CHECK(talker.Statistic("store_too_large") == "1");
+  for (Talker& upload : uploads) upload.wire().Reset();
+  CheckEnds(cluster);
+}
+
+TEST_CASE("appends and counts that fail are told apart from those that have nothing to work on") {
+  ClusterOptions options;
+  options.memory_bytes = 4 << 20;
+  options.evict = false;
+  Cluster cluster(options);
+  Talker talker(cluster);
+  CHECK(talker.Asks(Set("a", Pattern(600'000)) + "append a 0 0 3\r\nend\r\n",
+                    "STORED\r\nSTORED\r\n"));
+  const std::string half = Pattern(600'000);
+  CHECK(talker.Asks("append a 0 0 600000\r\n" + half + "\r\n", "NOT_STORED\r\n"));
+  CHECK(cluster.Failures(Cause::kConcatTooLarge) == 1);
+  CHECK(talker.Asks("append none 0 0 1\r\nx\r\n", "NOT_STORED\r\n"));
+  CHECK(talker.Asks("add a 0 0 1\r\nx\r\n", "NOT_STORED\r\n"));
+
+  CHECK(talker.Asks(Set("n", "99") + Set("word", "x"), "STORED\r\nSTORED\r\n"));
+  // First all pages, then what is free in the pages of the smallest items.
+  uint64_t refused = 0;
+  for (const std::string_view value : {"12345678", "123", "12", "1", ""}) {
+    for (uint32_t i = 10'000, in_a_row = 0; in_a_row < 50; ++i) {
+      REQUIRE(i < 200'000);
+      CHECK(talker.Say("add " + std::to_string(i) + " 0 0 " + std::to_string(value.size()) +
+                       "\r\n" + std::string(value) + "\r\n"));
+      const std::string line = talker.Hear(8);
+      if (line.starts_with("SERVER")) {
+        talker.Hear(std::string_view("SERVER_ERROR out of memory storing object\r\n").size() - 8);
+        ++refused;
+        ++in_a_row;
+      } else if (line.starts_with("NOT")) {
+        talker.Hear(std::string_view("NOT_STORED\r\n").size() - 8);
+      } else {
+        in_a_row = 0;
+      }
+    }
+  }
+  CHECK(talker.Asks("incr n 1\r\n", "SERVER_ERROR out of memory\r\n"));
+  CHECK(cluster.Failures(Cause::kOutOfMemoryCounting) == 1);
+  CHECK(talker.Asks("append n 0 0 1\r\n5\r\n", "NOT_STORED\r\n"));
+  CHECK(cluster.Failures(Cause::kConcatNoMemory) == 1);
+  CHECK(talker.Asks("incr word 1\r\n",
+                    "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"));
+  CHECK(cluster.Failures(Cause::kNotANumber) == 1);
+  CHECK(cluster.Failures(Cause::kConcatTooLarge) == 1);
+  CHECK(cluster.Failures(Cause::kStoreNoEviction) == refused);
+  CheckEnds(cluster);
+}
+
+// With noreply too, and wherever the key lives: the client is told nothing, the operator is.
+TEST_CASE("a failure counts with noreply as without") {
+  for (const ShardId owner : {0u, 1u}) {
+    ClusterOptions options;
+    options.shards = 2;
+    Cluster cluster(options);
+    Talker talker(cluster, cluster.ConnectTo(0));
+    const std::string key = KeyOf(cluster, owner);
+    CHECK(talker.Asks(Set(key, "x") + "incr " + key + " 1 noreply\r\nmn\r\n", "STORED\r\nMN\r\n"));
+    CHECK(cluster.Failures(Cause::kNotANumber) == 1);
+    CheckEnds(cluster);
+  }
+}
+
+TEST_CASE("a shard that stands still fills its mailbox: what cannot be sent is kept or done here") {
+  ClusterOptions options;
+  options.shards = 2;
+  options.connections_max = 2000;
+  options.ring.window_bytes = 4 << 10;
+  Cluster cluster(options);
+  const std::string far = KeyOf(cluster, 1);
+  Talker slow(cluster, cluster.ConnectTo(0));
+  CHECK(slow.Asks(Set(far, Pattern(300'000)), "STORED\r\n"));
+  CHECK(slow.Say("get " + far + "\r\n"));
+  REQUIRE(Until(cluster, [&] { return cluster.engine().pins() == 1; }));
+
+  cluster.Suspend(1, true);
+  std::vector<Talker> talkers;
+  while (cluster.Failures(Cause::kHandoverRefused) == 0) {
+    REQUIRE(talkers.size() < 1900);
+    talkers.emplace_back(cluster, cluster.ConnectAt(0));
+    cluster.Steps(20);
+  }
+  // The mailbox is full: the pin of a client that goes away is given back later.
+  slow.wire().Reset();
+  CHECK(Until(cluster, [&] { return cluster.Failures(Cause::kReleaseDelayed) == 1; }));
+  CHECK(cluster.engine().pins() == 1);
+  cluster.Suspend(1, false);
+  CHECK(Until(cluster, [&] { return cluster.engine().pins() == 0; }));
+  for (Talker& talker : talkers) CHECK(talker.Asks("mn\r\n", "MN\r\n"));
+  CheckEnds(cluster);
+}
+
+TEST_CASE("a connection with many operations under way to another shard waits for answers") {
+  ClusterOptions options;
+  options.shards = 2;
+  Cluster cluster(options);
+  Talker talker(cluster, cluster.ConnectTo(0));
+  const std::string far = KeyOf(cluster, 1);
+  CHECK(talker.Asks(Set(far, "0"), "STORED\r\n"));
+  cluster.Suspend(1, true);
+  std::string question, answer;
+  for (uint32_t i = 1; i <= server::kPendingTasksHigh + 20; ++i) {
+    question += "incr " + far + " 1\r\n";
+    answer += std::to_string(i) + "\r\n";
+  }
+  CHECK(talker.Say(question));
+  CHECK(Until(cluster, [&] { return cluster.Failures(Cause::kPendingFull) > 0; }));
+  cluster.Suspend(1, false);
+  CHECK(talker.Hears(answer));
+  CheckEnds(cluster);
+}
+
+// As many clients as it takes to hold all of a shard's blocks, 256 MiB.
+TEST_CASE("when replies that nobody reads take all memory, all wait, and those who hold it go") {
+  constexpr uint32_t kClients = server::kBlocksMax * server::kBlockBytes / server::kOutputHeldHigh;
+  ClusterOptions options;
+  options.ring.window_bytes = 4 << 10;
+  Cluster cluster(options);
+  Talker other(cluster);
+  const std::string value = Pattern(4000);
+  CHECK(other.Asks(Set("k", value), "STORED\r\n"));
+  std::vector<Talker> silent;
+  for (uint32_t i = 0; i < kClients; ++i) {
+    silent.emplace_back(cluster);
+    silent.back().SaySome(Repeat("get k\r\n", 200));
+  }
+  REQUIRE(Until(cluster, [&] { return cluster.Failures(Cause::kBuffersShort) > 0; }));
+  CHECK(cluster.Failures(Cause::kSlowClientDropped) == 0);
+  other.SaySome("get k\r\n");
+  cluster.Steps(100);
+  CHECK(other.wire().unread() == 0);
+
+  cluster.clock().AdvanceSeconds(server::kSlowClientSeconds + 2);
+  CHECK(other.Hears(ValueReply("k", value) + "END\r\n"));
+  CHECK(cluster.Failures(Cause::kSlowClientDropped) > 0);
+  CHECK(cluster.Failures(Cause::kReplyNoMemory) == 0);
+  CHECK(other.Statistic("slow_clients_dropped") ==
+        std::to_string(cluster.Failures(Cause::kSlowClientDropped)));
+  for (Talker& talker : silent) talker.wire().Reset();
+  CheckEnds(cluster);
+}
+
+TEST_CASE(
+    "-v says what fails, once a second; stats failures has every cause, and reset zeroes it") {
+  ClusterOptions options;
+  options.shards = 2;
+  options.verbosity = 1;
+  Cluster cluster(options);
+  Talker talker(cluster);
+  CHECK(talker.Asks(Repeat("bogus\r\n", 10), Repeat("ERROR\r\n", 10)));
+  const std::string line = "torc: unknown_command: a command that torc does not know";
+  REQUIRE(cluster.said().size() == 1);
+  CHECK(cluster.said()[0] == line + "\n");
+  cluster.clock().AdvanceSeconds(2);
+  cluster.Steps(10);
+  CHECK(talker.Asks("bogus\r\n", "ERROR\r\n"));
+  REQUIRE(cluster.said().size() == 2);
+  CHECK(cluster.said()[1] == line + ", and 9 more\n");
+  CHECK(talker.Asks("verbosity 0\r\n", "OK\r\n"));
+  cluster.clock().AdvanceSeconds(2);
+  cluster.Steps(10);
+  CHECK(talker.Asks("bogus\r\n", "ERROR\r\n"));
+  CHECK(cluster.said().size() == 2);
+
+  std::string wanted;
+  for (const CauseRow& row : kCauses) {
+    if (row.cause == Cause::kNone) continue;
+    wanted += "STAT " + std::string(row.counter) +
+              (row.cause == Cause::kUnknownCommand ? " 12\r\n" : " 0\r\n");
+  }
+  CHECK(talker.Asks("stats failures\r\n", wanted + "END\r\n"));
+  CHECK(talker.Asks("stats reset\r\n", "RESET\r\n"));
+  CHECK(cluster.Failures(Cause::kUnknownCommand) == 0);
+  CheckEnds(cluster);
 }
 
 }  // namespace

@@ -160,14 +160,14 @@ class Runner {
   std::string Summary() const {
     const engine::EngineTotals totals = cluster_.Totals();
     char text[300];
-    std::snprintf(
-        text, sizeof(text),
-        "%u shards, %u clients, %llu turns, %llu commands, %llu hits, %llu misses, %llu "
-        "evictions, %llu delayed stores, %llu full mailboxes, %llu without buffers",
-        cluster_.shards(), plan_.clients, Number(cluster_.turns()), Number(plan_.commons.commands),
-        Number(plan_.commons.hits), Number(plan_.commons.misses), Number(totals.evictions),
-        Number(cluster_.Sum(&server::Counters::stores_delayed)), Number(cluster_.mailbox_full()),
-        Number(cluster_.Sum(&server::Counters::buffers_exhausted)));
+    std::snprintf(text, sizeof(text),
+                  "%u shards, %u clients, %llu turns, %llu commands, %llu hits, %llu misses, %llu "
+                  "evictions, %llu delayed stores, %llu full mailboxes, %llu without buffers",
+                  cluster_.shards(), plan_.clients, Number(cluster_.turns()),
+                  Number(plan_.commons.commands), Number(plan_.commons.hits),
+                  Number(plan_.commons.misses), Number(totals.evictions),
+                  Number(cluster_.Failures(Cause::kStoreDelayed)), Number(cluster_.mailbox_full()),
+                  Number(cluster_.Failures(Cause::kReceiveNoBuffer)));
     return text;
   }
 

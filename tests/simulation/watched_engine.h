@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "src/base/assert.h"
+#include "src/base/random.h"
 #include "src/engine/engine.h"
-#include "tests/simulation/random.h"
 
 namespace torc::simulation {
 

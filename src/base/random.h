@@ -1,13 +1,16 @@
-// The simulation's dice: every choice of a run comes from one seed.
+// Dice from a seed: every choice of a simulated run, and of the kernel in it, comes from one
+// number.
 //
 // Owner: whoever draws. Affinity: one thread. Lifetime: a value. Invariant: the same seed and the
 // same calls give the same numbers, on every machine.
-#ifndef TORC_TESTS_SIMULATION_RANDOM_H_
-#define TORC_TESTS_SIMULATION_RANDOM_H_
+#ifndef TORC_SRC_BASE_RANDOM_H_
+#define TORC_SRC_BASE_RANDOM_H_
 
 #include <cstdint>
 
-namespace torc::simulation {
+#include "src/base/assert.h"
+
+namespace torc {
 
 // splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 class Random {
@@ -21,7 +24,10 @@ class Random {
     return z ^ (z >> 31);
   }
   // 0 up to `bound`, exclusive. Requires bound > 0.
-  uint64_t Below(uint64_t bound) { return Next() % bound; }
+  uint64_t Below(uint64_t bound) {
+    CHECK(bound > 0);
+    return Next() % bound;
+  }
   // `low` up to `high`, both inclusive.
   uint64_t Between(uint64_t low, uint64_t high) { return low + Below(high - low + 1); }
   bool Chance(uint32_t out_of_thousand) {
@@ -34,6 +40,6 @@ class Random {
   uint64_t state_;
 };
 
-}  // namespace torc::simulation
+}  // namespace torc
 
-#endif  // TORC_TESTS_SIMULATION_RANDOM_H_
+#endif  // TORC_SRC_BASE_RANDOM_H_
