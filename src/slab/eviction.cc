@@ -94,8 +94,10 @@ void Eviction::NoteEvicted(const Item& item, uint64_t hash, uint64_t resident) {
   if (item.on_probation()) ghost_.Add(hash, resident);
 }
 
-void Eviction::Admit(Item* item, uint64_t hash) {
-  if (!ghost_.Take(hash)) Enqueue(item);
+bool Eviction::Admit(Item* item, uint64_t hash) {
+  if (ghost_.Take(hash)) return true;
+  Enqueue(item);
+  return false;
 }
 
 void Eviction::Enqueue(Item* item) {
@@ -128,12 +130,13 @@ Item* Eviction::Dequeue(uint32_t size_class) {
 }
 
 Item* Eviction::NextOnProbation(uint32_t size_class, const Deadline& deadline) {
-  const PerClass& p = classes_[size_class];
+  PerClass& p = classes_[size_class];
   for (uint32_t passed = 0; passed < kPassedMax && p.queue.size() > 0; ++passed) {
     Item* const item = Dequeue(size_class);
     if (item == nullptr) continue;
     if (!item->pinned() && (item->access_count() == 0 || item->DeadAt(deadline))) return item;
     JoinMain(item);
+    ++p.joined;
   }
   return nullptr;
 }

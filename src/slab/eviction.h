@@ -40,6 +40,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "src/slab/arena.h"
 #include "src/slab/ghost.h"
@@ -54,8 +55,8 @@ class Eviction {
   // For the items of `arena`, which outlives it.
   explicit Eviction(Arena& arena);
 
-  // The item has become live, for a key that was absent.
-  void Admit(Item* item, uint64_t hash);
+  // The item has become live, for a key that was absent. True: it is in the main population at once.
+  bool Admit(Item* item, uint64_t hash);
   // Whether an item that replaces this live one should be left in the main population; if not, it
   // is to be admitted anew.
   static bool Proven(const Item& item) { return !item.on_probation() || item.access_count() != 0; }
@@ -69,6 +70,9 @@ class Eviction {
   // `seek_dead`: looks for expired and flushed items first, in a few chunks more.
   Item* NextVictim(uint32_t size_class, const Deadline& deadline, bool seek_dead);
 
+  // Items of a class that were found worth keeping since the last call.
+  uint32_t TakeJoined(uint32_t size_class) { return std::exchange(classes_[size_class].joined, 0); }
+
   // Bytes of queues and ghost, outside the memory limit.
   size_t overhead_bytes() const { return queue_blocks_.bytes() + ghost_.bytes(); }
 
@@ -79,6 +83,7 @@ class Eviction {
     RefQueue queue;          // on probation, oldest first
     RefQueue::Cursor young;  // the oldest young one
     uint32_t young_count = 0;
+    uint32_t joined = 0;  // main, from probation, since TakeJoined
     // Where to look for dead items: a second hand, that passes over the living without a trace.
     PageId scout_page = 0;
     uint32_t scout_chunk = 0;

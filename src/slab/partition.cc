@@ -19,6 +19,7 @@ constexpr double kMoveGain = 1.5;
 // byte. But sizes tell only so much of popularity: the pace is bounded to this factor either way of
 // that of items of the mean size.
 constexpr double kSizeWeightMax = 4;
+constexpr uint32_t kUnprovenShare = 8;
 // A page granted to a class that has not taken it by then may go to another.
 constexpr uint64_t kGrantTurns = 4096;
 // The recent past, in evictions of this part of the partition, is halved then.
@@ -216,7 +217,7 @@ bool Partition::AnyClassNear(uint32_t size_class, TryClass try_class) const {
 
 Item* Partition::TakeChunk(uint32_t size_class, bool from_pool) {
   Item* const chunk = arena_.Allocate(size_class, from_pool);
-  if (chunk != nullptr) supply_[size_class].taken_bytes += classes_.chunk_size(size_class);
+  if (chunk != nullptr) supply_[size_class].taken_bytes += classes_.chunk_size(size_class) / kUnprovenShare;
   return chunk;
 }
 
@@ -403,7 +404,9 @@ Room Partition::Publish(Item* item, uint64_t hash, Index::Slot* slot) {
   }
   ++cas_count_;
   BecomeLive(item);
-  eviction_.Admit(item, hash);
+  if (eviction_.Admit(item, hash)) {
+    supply_[item->size_class()].taken_bytes += classes_.chunk_size(item->size_class());
+  }
   return Room::kNow;
 }
 
@@ -553,6 +556,8 @@ uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
       victims[chosen] = {item, HashOf(item)};
       index_.Prefetch(victims[chosen].hash);
     }
+    supply_[size_class].taken_bytes +=
+        uint64_t{eviction_.TakeJoined(size_class)} * classes_.chunk_size(size_class);
     const uint32_t before = evicted;
     for (uint32_t i = 0; i < chosen; ++i) {
       // In a class of few items the hand may have come around.
