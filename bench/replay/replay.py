@@ -3,11 +3,10 @@
 
     bench/replay/replay.py --torc PATH [--memcached COMMAND] TRACE.u32.zst...
 
-For each request a get, and on a miss a set: one connection, one request at a time in the order of
-the trace, so that the figures depend on nothing but the cache. Requests that cannot depend on each
-other's outcome travel together: a run of different keys is read with one multi-get, and what it
-missed is stored before the next. A run of up to --run keys differs from single requests only in
-that a store may evict what the same run has read just before.
+For each request a get, and on a miss a set: one connection, in the order of the trace, so that the
+figures depend on nothing but the cache. Up to --run requests for different keys travel as one get of
+many keys, and what it missed is stored before the next: this differs from single requests only in
+that a store may evict what the same get has just read.
 
 Keys and sizes are those of bench/simulator/trace.h. Needs `zstd` to unpack (Debian: zstd).
 """

@@ -5,6 +5,7 @@
 // A FILE is a trace as trace.h says; a NAME one of the synthetic ones; `synthetic` all of them.
 // Policies are those of policies.h and torc, torc4 (the engine, with 1 and with 4 shards). One line
 // for each trace and size, tab-separated, for people and for plot.py.
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

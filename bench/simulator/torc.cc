@@ -1,5 +1,6 @@
 #include "bench/simulator/torc.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -56,13 +57,6 @@ class Torc final : public Policy {
     Turn(shard, &op);
     CHECK(op.result == Result::kStored);
     return false;
-  }
-
-  ~Torc() override {
-    if (!getenv("DBG")) return;
-    auto t = engine_->Totals();
-    fprintf(stderr, "items %lu bytes %lu pages %lu free %lu moved %lu evictions %lu\n", t.items,
-            t.item_bytes, t.pages_total, t.pages_free, t.pages_moved, t.evictions);
   }
 
  private:

@@ -18,7 +18,9 @@ constexpr double kMoveGain = 1.5;
 // items' size: of two items that are as likely to be asked for, the smaller one is worth more per
 // byte. But sizes tell only so much of popularity: the pace is bounded to this factor either way of
 // that of items of the mean size.
-constexpr double kSizeWeightMax = 4;
+constexpr double kSizeWeightMax = 8;
+// What is stored counts for this part of its bytes as a class's demand for memory; all of them
+// count once it has proved worth keeping: read on probation, or evicted too early.
 constexpr uint32_t kUnprovenShare = 8;
 // A page granted to a class that has not taken it by then may go to another.
 constexpr uint64_t kGrantTurns = 4096;
@@ -217,7 +219,8 @@ bool Partition::AnyClassNear(uint32_t size_class, TryClass try_class) const {
 
 Item* Partition::TakeChunk(uint32_t size_class, bool from_pool) {
   Item* const chunk = arena_.Allocate(size_class, from_pool);
-  if (chunk != nullptr) supply_[size_class].taken_bytes += classes_.chunk_size(size_class) / kUnprovenShare;
+  if (chunk != nullptr)
+    supply_[size_class].taken_bytes += classes_.chunk_size(size_class) / kUnprovenShare;
   return chunk;
 }
 
@@ -724,7 +727,7 @@ Room Partition::MakeRoomForChunk(uint32_t size_class) {
   if (own_coming) return Room::kLater;  // and TopUp will see to more
   if (PageComingFor(size_class)) return Room::kLater;
   if (EvictFrom(size_class, std::max(1u, supply_[size_class].target)) > 0) return Room::kLater;
-  if (FreeUpPage(kNoClass, /*spare_hot=*/false)) return Room::kLater;
+  if (FreeUpPage(kNoClass, /*spare_hot=*/true)) return Room::kLater;
   return pages_coming() > 0 ? Room::kLater : Room::kNever;
 }
 
