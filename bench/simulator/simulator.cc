@@ -55,10 +55,10 @@ int Main(int argc, char** argv) {
     };
     if (const char* const v = value("--policies=")) {
       policies = Split(v);
-    } else if (const char* const v = value("--mib=")) {
-      sizes = Split(v);
-    } else if (const char* const v = value("--requests=")) {
-      requests_max = std::strtoull(v, nullptr, 10);
+    } else if (const char* const mib = value("--mib=")) {
+      sizes = Split(mib);
+    } else if (const char* const most = value("--requests=")) {
+      requests_max = std::strtoull(most, nullptr, 10);
     } else if (arg.starts_with("-")) {
       std::fprintf(stderr,
                    "usage: simulator [--policies=NAME,...] [--mib=N,...] [--requests=N] "
