@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "proto/text/numbers.h"
 #include "src/base/assert.h"
 
 namespace torc::proto {
@@ -23,14 +24,8 @@ constexpr std::string_view kNoreply = "noreply";
 // included.
 constexpr size_t kTokensMax = 23;
 
-// Its strict numbers: longer tokens are refused unread, even if they are all zeros.
-constexpr size_t kStrict32BytesMax = 11;
-constexpr size_t kStrict64BytesMax = 22;
-
 // Digits that fit 64 bits whatever they are.
 constexpr size_t kSafeDigitsMax = 19;
-
-bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') <= 9; }
 
 // The C locale's isspace().
 bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -59,45 +54,9 @@ struct Tokens {
   bool EndInNoreply() const { return count > 0 && at[count - 1] == kNoreply; }
 };
 
-// ---- Numbers. memcached has two readers, and which one reads an argument shows in what it
-// accepts. ----
+// ---- The lax numbers. ----
 
-// The strict one, 64 bits: digits alone.
-bool ReadStrictU64(std::string_view token, uint64_t* out) {
-  if (token.empty() || token.size() > kStrict64BytesMax) return false;
-  uint64_t value = 0;
-  for (char c : token) {
-    if (!IsDigit(c)) return false;
-    if (__builtin_mul_overflow(value, 10U, &value)) return false;
-    if (__builtin_add_overflow(value, static_cast<unsigned>(c - '0'), &value)) return false;
-  }
-  *out = value;
-  return true;
-}
-
-// The strict one, 32 bits.
-bool ReadStrictU32(std::string_view token, uint32_t* out) {
-  uint64_t value = 0;
-  if (token.size() > kStrict32BytesMax || !ReadStrictU64(token, &value)) return false;
-  if (value > UINT32_MAX) return false;
-  *out = static_cast<uint32_t>(value);
-  return true;
-}
-
-// The strict one, 32 bits with a sign: a '-' may come first, and alone it reads as 0.
-bool ReadStrictI32(std::string_view token, int32_t* out) {
-  if (token.size() > kStrict32BytesMax) return false;
-  const bool negative = token.starts_with('-');
-  if (negative) token.remove_prefix(1);
-  uint64_t magnitude = 0;
-  if (!(negative && token.empty()) && !ReadStrictU64(token, &magnitude)) return false;
-  if (magnitude > (negative ? uint64_t{1} << 31 : uint64_t{INT32_MAX})) return false;
-  *out = static_cast<int32_t>(negative ? -static_cast<int64_t>(magnitude)
-                                       : static_cast<int64_t>(magnitude));
-  return true;
-}
-
-// The lax one is C's strtoul() and strtol(), let loose on the rest of the line: white space and a
+// C's strtoul() and strtol(), let loose on the rest of the line: white space and a
 // sign may come first, and white space or a NUL must follow. White space includes bytes that do not
 // separate tokens, so "\t" as a token reads the number of the next one.
 struct LaxNumber {
