@@ -145,7 +145,8 @@ TEST_CASE("replies arrive in pieces, or broken") {
     CHECK(result.step == BinaryReplyStep::kNeedMore);
     CHECK(result.packet_size == (size < 24 ? 24 : packet.size()));
   }
-  const BinaryReplyResult result = ParseBinaryReply(packet + "next");
+  const std::string followed = packet + "next";
+  const BinaryReplyResult result = ParseBinaryReply(followed);
   CHECK(result.step == BinaryReplyStep::kReply);
   CHECK(result.packet_size == packet.size());
   CHECK(result.reply.key == "pid");
