@@ -1,11 +1,9 @@
 // Every way in which something fails or has to wait: one table, one row per cause.
 //
-//   Cause::kKeyTooLong -> { "key_too_long",                                counter, for `stats
-//   failures`
-//                           "a key has more than 250 bytes",               what happened, torc's
-//                           words "CLIENT_ERROR bad command line format\r\n",    what the client
-//                           reads, or "" "keys have at most 250 bytes: hash long ones"  what to do
-//                           about it }
+//   Cause::kKeyTooLong -> {"key_too_long",                            counter, of `stats failures`
+//                          "a key has more than 250 bytes",           what happened, in torc's words
+//                          "CLIENT_ERROR bad command line format..",  what the client reads, or ""
+//                          "hash long keys in the client"}            what to do about it
 //
 // A cause has words of its own: they stand in docs/errors.md and in what -v prints. What the client
 // reads is another matter. Clients and their tests know memcached's lines byte for byte, so where
@@ -391,9 +389,10 @@ struct CauseGroup {
   Cause first;
   std::string_view title;
 };
-inline constexpr std::array<CauseGroup, 5> kCauseGroups = {{
+inline constexpr std::array<CauseGroup, 6> kCauseGroups = {{
     {Cause::kUnknownCommand, "Requests that cannot be understood"},
     {Cause::kFlushDisabled, "Requests that are refused"},
+    {Cause::kOperatorUsage, "Commands of operators"},
     {Cause::kTooManyConnections, "Connections that are refused or end"},
     {Cause::kReceiveNoBuffer, "What waits or takes the longer way; nothing is lost"},
     {Cause::kCompletionOverflow, "Between a shard and the kernel"},

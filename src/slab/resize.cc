@@ -16,14 +16,14 @@ bool Partition::Shrink() {
   const uint32_t coming = limbo_pages_ + arena_.DrainingUnheld();
   if (arena_.pages_excess() <= coming) return false;  // the rest is on its way
   // One page at a time, and with -M none: there the limit holds for what is stored from now on.
-  return drain_page_ != 0 || (evict_ && FreeUpPage(SizeClasses::kClassesMax - 1));
+  return drain_page_ != 0 || (evict_ && FreeUpPage(kNoClass, /*spare_hot=*/true));
 }
 
-engine::Engine::MoveResult Partition::MovePage(uint32_t size_class) {
+engine::Engine::MoveResult Partition::MovePage(uint32_t number) {
   using Result = engine::Engine::MoveResult;
-  if (size_class == 0) return arena_.pool_pages() > 0 ? Result::kMoved : Result::kNoSpare;
-  const uint32_t c = size_class - 1;
-  if (c >= classes_.count_with_heads() || !evict_) return Result::kNoSpare;
+  if (number == 0) return arena_.pool_pages() > 0 ? Result::kMoved : Result::kNoSpare;
+  if (number > classes_.count_with_heads() || !evict_) return Result::kNoSpare;
+  const uint32_t c = classes_.ClassOfNumber(number);
   if (drain_page_ != 0) return Result::kBusy;
   // As in memcached, a class keeps its last page.
   if (BytesHeld(c) < 2 * uint64_t{classes_.page_size()}) return Result::kNoSpare;

@@ -63,6 +63,11 @@ class SizeClasses {
   uint32_t chunk_size(uint32_t size_class) const { return sizes_[size_class]; }
   uint32_t chunks_per_page(uint32_t size_class) const { return per_page_[size_class]; }
   uint32_t chunk_size_max() const { return sizes_[count_]; }
+  // What statistics and operators call a class: 1 to count_with_heads(), the heads' last.
+  uint32_t NumberOf(uint32_t size_class) const {
+    return size_class == heads() ? count_ + 1 : size_class;
+  }
+  uint32_t ClassOfNumber(uint32_t number) const { return number == count_ + 1 ? heads() : number; }
   // Whether the class is one of the ladder that is always there.
   bool is_coarse(uint32_t size_class) const { return coarse_[size_class]; }
 

@@ -65,9 +65,9 @@ void SlabEngine::ForEachClass(Visit visit) const {
     for (const uint32_t c : std::as_const(*partition).arena().ever_held()) held.set(c);
   }
   for (uint32_t c = 1; c <= classes_->largest(); ++c) {
-    if (held[c]) visit(c, c);
+    if (held[c]) visit(c, classes_->NumberOf(c));
   }
-  if (held[SizeClasses::heads()]) visit(SizeClasses::heads(), classes_->largest() + 1);
+  if (held[SizeClasses::heads()]) visit(SizeClasses::heads(), classes_->NumberOf(SizeClasses::heads()));
 }
 
 engine::EngineTotals SlabEngine::Totals() const {

@@ -55,7 +55,7 @@ engine::ItemInfo Partition::Describe(const Item* item) const {
   info.item_bytes = BytesOf(item);
   info.value_size = item->value_size();
   info.client_flags = item->client_flags();
-  info.size_class = item->size_class() + 1u;
+  info.size_class = classes_.NumberOf(item->size_class());
   info.exptime = item->exptime();
   info.last_access = now_ - std::min(now_, item->IdleSeconds(now_));
   info.fetched = item->fetched();

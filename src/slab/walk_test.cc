@@ -1,11 +1,10 @@
 // Walks as only a table of buckets needs them; what every engine does is in
 // tests/engine/operator_cases.cc.
-#include <doctest/doctest.h>
-
 #include <string>
 
 #include "src/slab/slab_engine.h"
 #include "src/slab/testing.h"
+#include "third_party/doctest/doctest.h"
 
 namespace torc::slab {
 namespace {

@@ -93,7 +93,7 @@ TEST_CASE_FIXTURE(OperatorFixture, "a walk meets every item once and then is don
   for (int i = 0; i < 20'000; ++i) shard.Set(Key(i), "value");
   Met met;
   WalkCursor cursor;
-  int slices = 0;
+  uint32_t slices = 0;
   for (; !cursor.done; ++slices) WalkOn(&cursor, met, 100);
   CHECK(met.times.size() == 20'000);
   for (const auto& [key, times] : met.times) CHECK(times == 1);
