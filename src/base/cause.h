@@ -1,9 +1,9 @@
 // Every way in which something fails or has to wait: one table, one row per cause.
 //
 //   Cause::kKeyTooLong -> {"key_too_long",                            counter, of `stats failures`
-//                          "a key has more than 250 bytes",           what happened, in torc's words
-//                          "CLIENT_ERROR bad command line format..",  what the client reads, or ""
-//                          "hash long keys in the client"}            what to do about it
+//                          "a key has more than 250 bytes",           what happened, in torc's
+//                          words "CLIENT_ERROR bad command line format..",  what the client reads,
+//                          or "" "hash long keys in the client"}            what to do about it
 //
 // A cause has words of its own: they stand in docs/errors.md and in what -v prints. What the client
 // reads is another matter. Clients and their tests know memcached's lines byte for byte, so where
@@ -175,7 +175,8 @@ inline constexpr std::array<CauseRow, kCauseCount> kCauses = {{
      "they take a decimal number of 64 bits, without a sign"},
     {Cause::kUnknownStats, "unknown_stats", "stats of something that torc does not keep",
      "ERROR\r\n",
-     "torc knows stats, and stats settings, items, slabs, sizes, cachedump, refs, failures, reset"},
+     "torc knows stats, and stats settings, items, slabs, sizes, cachedump, refs, conns, detail, "
+     "failures, reset"},
     {Cause::kBadDataChunk, "bad_data_chunk", "a value does not end where its command said",
      "CLIENT_ERROR bad data chunk\r\n", "the client miscounts the bytes of its values"},
     {Cause::kLineTooLong, "line_too_long",

@@ -2,10 +2,11 @@
 //
 //   "user:17", delimiter ':'  ->  "user"  {gets, hits, sets, deletes}
 //
-// A key without the delimiter has no prefix and is not counted. The first kPrefixesMax prefixes of a
-// shard are; others are not, until `stats reset` forgets them all.
+// A key without the delimiter has no prefix and is not counted. The first kPrefixesMax prefixes of
+// a shard are; others are not, until `stats reset` forgets them all.
 //
-// Owner: the worker's Core. Affinity: shard. Lifetime: as the worker. Invariant: at most kPrefixesMax.
+// Owner: the worker's Core. Affinity: shard. Lifetime: as the worker. Invariant: at most
+// kPrefixesMax.
 #ifndef TORC_SRC_SERVER_PREFIXES_H_
 #define TORC_SRC_SERVER_PREFIXES_H_
 
