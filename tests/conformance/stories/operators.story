@@ -26,7 +26,7 @@
 < ERROR
 
 == lru_crawler and what it does not take for a class
-@ split
+@ split torc
 @ old other words and other answers
 > lru_crawler metadump 1,x
 < BADCLASS invalid class id
