@@ -180,7 +180,7 @@ TEST_CASE("what a second has for it is bounded, and not saved up") {
       memory.begin() + page_size - reinterpret_cast<uintptr_t>(memory.begin()) % page_size;
   Arena arena(aligned, pages, pages, classes);
   const ItemLayout layout{.key_size = 1, .value_size = 1};
-  const uint32_t size_class = classes.CoarseFor(layout.prefix() + layout.value_size);
+  const uint32_t size_class = classes.ClassOf(layout.prefix() + layout.value_size);
   uint64_t count = 0;
   for (; Item* const item = arena.Allocate(size_class, true); ++count) {
     item->Init(size_class, layout);
