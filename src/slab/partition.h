@@ -41,6 +41,7 @@
 #include "src/base/types.h"
 #include "src/engine/engine.h"
 #include "src/slab/arena.h"
+#include "src/slab/eviction.h"
 #include "src/slab/expiry.h"
 #include "src/slab/index.h"
 #include "src/slab/item.h"
@@ -193,6 +194,8 @@ class Partition {
  private:
   friend class PartitionTest;
 
+  static constexpr uint32_t kNoClass = SizeClasses::kClassesMax;  // none
+
   // The pages of an item are held while it is reserved or pinned, and again if both: held pages are
   // not drained.
   void Hold(Item* item, int change);
@@ -203,6 +206,8 @@ class Partition {
   bool AnyClassNear(uint32_t size_class, TryClass try_class) const;
   // A chunk of class `*size_class`, or, without eviction, of one near: it says which.
   Item* AllocateChunk(uint32_t* size_class);
+  // Pages of the pool that this class must leave to others.
+  uint32_t PagesClaimedBefore(uint32_t size_class) const;
   // As Arena::Allocate, counted as the class's turnover.
   Item* TakeChunk(uint32_t size_class, bool from_pool);
   Item* MakeChained(ItemLayout layout, Room* room);
@@ -228,19 +233,29 @@ class Partition {
   uint32_t EvictFrom(uint32_t size_class, uint32_t count);
   // Sets a page's worth of memory free, from the class that turns over most slowly, and of equals
   // from the largest; but not from class `but_not`. The heads' class stands for all large items.
-  // False: nothing can be.
-  bool FreeUpPage(uint32_t but_not);
+  // False: nothing can be. `spare_hot`: see DrainStep.
+  bool FreeUpPage(uint32_t but_not, bool spare_hot);
   bool BeginDrainOf(uint32_t size_class);
-  void DrainStep();
+  // Goes on with the page that is drained. `spare_hot`: items that were read lately move to other
+  // chunks of their class, for which others are evicted; that takes turns.
+  void DrainStep(bool spare_hot);
+  // Moves a live item that is not chained to a free chunk of its class; false: there is none.
+  bool Relocate(Item* item, uint64_t hash);
   // The class has evicted a page's worth since it was last asked, and a page moved to it would
   // bring its pace and another class's closer together.
   bool DeservesPage(uint32_t size_class);
   uint64_t BytesHeld(uint32_t size_class) const;
   // How often a class would have turned over in the recent past with a page more, or less; to
   // compare. By what was stored, not evicted: a class that fills a page it was given evicts nothing
-  // meanwhile, and would look slow and lose it again.
+  // meanwhile, and would look slow and lose it again. 0: nothing is stored, or it is closed.
+  // Weighed by size, so that the classes of small items come to turn over more slowly.
   double TurnoverWithPageMore(uint32_t size_class) const;
   double TurnoverWithPageLess(uint32_t size_class) const;
+  double SizeWeight(uint32_t size_class) const;
+  // Expired or flushed items may lie about.
+  bool may_hold_dead() const {
+    return expiring_ != 0 || flush_uncrawled_ || crawler_.rounds() < crawl_until_round_;
+  }
   uint32_t EvictableIn(uint32_t size_class) const;
   // An entry for `hash` has no place in the index: evicts one of those in its way. False: none may
   // go.
@@ -275,6 +290,7 @@ class Partition {
   Index index_;
   Limbo limbo_;
   Pins pins_;
+  Eviction eviction_;
   ExpiryCrawler crawler_;
   bool crawler_on_ = true;
   uint32_t reclaims_ = 0;  // of the crawler's, since a batch came out of the limbo
@@ -294,6 +310,8 @@ class Partition {
   uint32_t evictions_left_ = 0;  // this turn, to make room for pages
   uint32_t earmarked_ = 0;       // pages
   uint64_t earmarked_turn_ = 0;
+  uint32_t granted_ = kNoClass;  // the class that the page under way is for
+  uint64_t granted_turn_ = 0;
   PageId drain_page_ = 0;  // being walked
   uint32_t drain_chunk_ = 0;
   uint32_t limbo_pages_ = 0;  // whole pages of items in limbo

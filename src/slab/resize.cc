@@ -15,7 +15,7 @@ bool Partition::Shrink() {
   const uint32_t coming = limbo_pages_ + arena_.DrainingUnheld();
   if (arena_.pages_excess() <= coming) return false;  // the rest is on its way
   // One page at a time, and with -M none: there the limit holds for what is stored from now on.
-  return drain_page_ != 0 || (evict_ && FreeUpPage(SizeClasses::kClassesMax));
+  return drain_page_ != 0 || (evict_ && FreeUpPage(kNoClass, /*spare_hot=*/true));
 }
 
 engine::Engine::MoveResult Partition::MovePage(uint32_t number) {

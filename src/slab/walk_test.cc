@@ -1,11 +1,10 @@
-#include <doctest/doctest.h>
-
 #include <map>
 #include <random>
 #include <string>
 
 #include "src/slab/slab_engine.h"
 #include "src/slab/testing.h"
+#include "third_party/doctest/doctest.h"
 
 namespace torc::slab {
 namespace {
@@ -60,7 +59,7 @@ TEST_CASE_FIXTURE(Fixture, "a walk meets every item once and then is done") {
   for (int i = 0; i < 20'000; ++i) shard_.Set(Key(i), "value");
   Met met;
   WalkCursor cursor;
-  int slices = 0;
+  uint32_t slices = 0;
   for (; !cursor.done; ++slices) WalkOn(&cursor, met, 100);
   CHECK(met.times.size() == 20'000);
   for (const auto& [key, times] : met.times) CHECK(times == 1);
