@@ -74,6 +74,11 @@ class ExpiryCrawler {
     return lap_ == Lap::kAsked || (lap_ != Lap::kNone && second_left_ > 0) || asked_;
   }
 
+  // Whether there may be dead items, reclaimable or in their grace.
+  bool may_be_dead(RelativeSeconds now) const {
+    return flush_waits_ || lap_ == Lap::kFlush || lap_ == Lap::kAsked ||
+           (due_ != kNeverExpires && due_ <= now);
+  }
   // Nothing expires before.
   RelativeSeconds due() const { return due_; }
   // Items up to this CAS count were flushed and are gone.

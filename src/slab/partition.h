@@ -253,9 +253,7 @@ class Partition {
   double TurnoverWithPageLess(uint32_t size_class) const;
   double SizeWeight(uint32_t size_class) const;
   // Expired or flushed items may lie about.
-  bool may_hold_dead() const {
-    return expiring_ != 0 || flush_uncrawled_ || crawler_.rounds() < crawl_until_round_;
-  }
+  bool may_hold_dead() const { return crawler_.may_be_dead(now_); }
   uint32_t EvictableIn(uint32_t size_class) const;
   // An entry for `hash` has no place in the index: evicts one of those in its way. False: none may
   // go.
