@@ -34,6 +34,10 @@ constexpr uint32_t kPageEvictionsPerTurn = 2048;
 constexpr uint32_t kDrainChunks = 512;
 // Items evicted from a class in one go.
 constexpr uint32_t kEvictBatch = 16;
+// Dead items unlinked in one go.
+constexpr uint32_t kReclaimBatch = 32;
+// Dead items that may wait for their readers at a time: they are freed in one turn.
+constexpr uint32_t kReclaimsPerGrace = 1024;
 // An earmark that nobody asked for again is void after this many turns: its connection is gone.
 constexpr uint64_t kEarmarkTurns = 64;
 // The reserve of free chunks, in demands of a grace period: the time from the limbo's mark until
@@ -93,6 +97,7 @@ void Partition::BeginTurn(RelativeSeconds now) {
   const std::span<const Ref> freed = limbo_.BeginTurn(&elapsed);
   if (!limbo_.waiting()) SettleDemand();
   if (!elapsed) return;
+  reclaims_ = 0;
   for (size_t i = 0; i < freed.size(); ++i) {
     constexpr size_t kAhead = 8;
     if (i + kAhead < freed.size()) __builtin_prefetch(arena_.items().At(freed[i + kAhead]), 1);
@@ -138,33 +143,29 @@ bool Partition::Background() {
     more |= drain_page_ != 0;
   }
   more |= Shrink();
-  if (crawl_once_.has_work()) {
-    CrawlOnce();
-    more |= crawl_once_.has_work();
+  if (crawler_on_ || crawler_.asked()) more |= ReclaimDead();
+  return more;
+}
+
+bool Partition::ReclaimDead() {
+  if (!crawler_.BeginSlice(now_, flush_cas())) return false;
+  while (reclaims_ < kReclaimsPerGrace) {
+    std::array<Item*, kReclaimBatch> dead;
+    const ExpiryCrawler::Found found = crawler_.Find(arena_, dead);
+    if (found.looked_at == 0) break;
+    ClassCounters& counters = class_counters_[found.size_class];
+    counters.crawler_checked.Add(found.looked_at);
+    counters.crawler_reclaimed.Add(found.dead);
+    // Hashed first and unlinked after, so that the misses on their buckets overlap.
+    std::array<uint64_t, kReclaimBatch> hashes;
+    for (uint32_t i = 0; i < found.dead; ++i) {
+      hashes[i] = HashOf(dead[i]);
+      index_.Prefetch(hashes[i]);
+    }
+    for (uint32_t i = 0; i < found.dead; ++i) Reclaim(dead[i], hashes[i]);
+    reclaims_ += found.dead;
   }
-  if (!crawler_on_) return more;
-  // A walk that can find nothing would only keep an idle machine awake.
-  if (expiring_ == 0 && !flush_uncrawled_ && crawler_.rounds() >= crawl_until_round_) return more;
-  constexpr RelativeSeconds kGrace = ExpiryCrawler::kGraceSeconds;
-  if (now_ < kClockStart + kGrace) return more;
-  const bool flush_is_due = now_ - flushed_at_ >= kGrace;
-  if (flush_is_due && flush_uncrawled_) {
-    flush_uncrawled_ = false;
-    crawl_until_round_ = crawler_.rounds() + 2;  // this round, which began before, and a whole one
-  }
-  if (expiring_ == 0 && !flush_is_due) return more;
-  crawler_.Pace(arena_, now_);
-  crawler_.BeginSlice();
-  const Deadline due{now_ - kGrace, flush_is_due ? flush_cas() : 0};
-  while (Item* const item = crawler_.Next(arena_)) {
-    ClassCounters& counters = class_counters_[item->size_class()];
-    counters.crawler_checked.Add(1);
-    // What was expired when it was stored tells no time of its death.
-    if (!item->DeadAt(due) || item->IdleSeconds(now_) < kGrace) continue;
-    counters.crawler_reclaimed.Add(1);
-    Reclaim(item, HashOf(item));
-  }
-  return more || crawler_.has_work();
+  return crawler_.has_work();
 }
 
 void Partition::Flush(RelativeSeconds when) {
@@ -175,8 +176,7 @@ void Partition::Flush(RelativeSeconds when) {
   flush_at_ = kNeverExpires;
   // Takes a number of its own, as memcached does.
   flush_cas_.store(++cas_count_, std::memory_order_release);
-  flushed_at_ = now_;
-  flush_uncrawled_ = true;
+  crawler_.NoteFlush(now_);
 }
 
 // ----------------------------------------------------------------------------------------- chunks
@@ -373,7 +373,6 @@ uint64_t Partition::BytesOf(const Item* item) const {
 
 void Partition::CountLive(const Item* item, int change) {
   const uint64_t bytes = BytesOf(item);
-  if (item->exptime() != kNeverExpires) expiring_ += static_cast<uint64_t>(int64_t{change});
   ClassCounters& counters = class_counters_[item->size_class()];
   if (change > 0) {
     if (counters.items.Get() == 0) counters.oldest_access.Set(now_);
@@ -441,6 +440,7 @@ void Partition::Replace(Item* item, Index::Slot* slot) {
 void Partition::BecomeLive(Item* item) {
   Hold(item, -1);
   item->set_state(ChunkState::kLive);
+  crawler_.NoteExpiry(arena_, arena_.PageOf(item), item->exptime(), now_);
   CountLive(item, +1);
 }
 
@@ -495,9 +495,8 @@ void Partition::Reclaim(Item* item, uint64_t hash) {
 bool Partition::Touch(Item* item, RelativeSeconds exptime) {
   if (item->exptime() == exptime) return true;
   if (!item->has_exptime()) return false;
-  expiring_ += (exptime != kNeverExpires);
-  expiring_ -= (item->exptime() != kNeverExpires);
   item->set_exptime(exptime);
+  crawler_.NoteExpiry(arena_, arena_.PageOf(item), exptime, now_);
   return true;
 }
 
@@ -798,8 +797,7 @@ void Partition::CheckInvariants() const {
       &walk);
   CHECK_EQ(walk.entries, counters_.items.Get());
 
-  uint64_t expiring = 0, live = 0, live_bytes = 0, unlinked = 0, pinned = 0, pieces = 0,
-           pieces_of_items = 0;
+  uint64_t live = 0, live_bytes = 0, unlinked = 0, pinned = 0, pieces = 0, pieces_of_items = 0;
   uint64_t item_pages = 0, limbo_pages = 0, pages_of_items = 0;
   std::array<Supply, SizeClasses::kClassesMax> supply{};
   std::array<uint64_t, SizeClasses::kClassesMax> items{};
@@ -837,15 +835,18 @@ void Partition::CheckInvariants() const {
       if (state != ChunkState::kLive) continue;
       ++live;
       live_bytes += BytesOf(item);
-      expiring += item->exptime() != kNeverExpires;
       ++items[item->size_class()];
       supply[item->size_class()].pinned += item->pinned();
       CHECK(item->cas_count() != 0 && item->cas_count() <= cas_count_);
+      if (page.use != PageUse::kClass) continue;
+      CHECK_LT(crawler_.swept_cas(), item->cas_count());
+      if (item->exptime() == kNeverExpires) continue;
+      CHECK_EQ(Earlier(page.due, std::max(item->exptime(), now_)), page.due);
+      CHECK_EQ(Earlier(crawler_.due(), page.due), crawler_.due());
     }
   }
   CHECK_EQ(live, counters_.items.Get());
   CHECK_EQ(live_bytes, counters_.item_bytes.Get());
-  CHECK_EQ(expiring, expiring_);
   CHECK_EQ(unlinked, limbo_.size());
   CHECK_EQ(pinned, pins_.size());
   CHECK_EQ(pieces, pieces_of_items);

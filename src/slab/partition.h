@@ -183,7 +183,7 @@ class Partition {
 
   void SetAutomove(bool on) { automove_ = on; }
   void SetCrawler(bool on) { crawler_on_ = on; }
-  void Crawl() { crawl_once_.EarnRound(arena_); }
+  void Crawl() { crawler_.Ask(); }
 
   ClassCounters& class_counters(uint32_t c) { return class_counters_[c]; }
   PartitionCounters& counters() { return counters_; }
@@ -253,9 +253,7 @@ class Partition {
   double TurnoverWithPageLess(uint32_t size_class) const;
   double SizeWeight(uint32_t size_class) const;
   // Expired or flushed items may lie about.
-  bool may_hold_dead() const {
-    return expiring_ != 0 || flush_uncrawled_ || crawler_.rounds() < crawl_until_round_;
-  }
+  bool may_hold_dead() const { return crawler_.may_be_dead(now_); }
   uint32_t EvictableIn(uint32_t size_class) const;
   // An entry for `hash` has no place in the index: evicts one of those in its way. False: none may
   // go.
@@ -270,9 +268,10 @@ class Partition {
   void TopUp(uint32_t size_class);
   // A slice of making the pages in use no more than the limit. False: there is nothing to do now.
   bool Shrink();
-  // A slice of Crawl.
-  void CrawlOnce();
-  // Pages that will be free for use: those on their way to the pool, but for what exceeds the limit.
+  // A slice of the search for dead items. False: there is nothing to do now.
+  bool ReclaimDead();
+  // Pages that will be free for use: those on their way to the pool, but for what exceeds the
+  // limit.
   uint32_t pages_coming() const {
     const uint32_t freed = limbo_pages_ + arena_.DrainingUnheld();
     return freed - std::min(freed, arena_.pages_excess());
@@ -291,8 +290,8 @@ class Partition {
   Pins pins_;
   Eviction eviction_;
   ExpiryCrawler crawler_;
-  ExpiryCrawler crawl_once_;
   bool crawler_on_ = true;
+  uint32_t reclaims_ = 0;  // of the crawler's, since a batch came out of the limbo
   bool automove_ = true;
 
   RelativeSeconds now_ = kClockStart;
@@ -301,12 +300,6 @@ class Partition {
   const ShardId self_;
   uint64_t cas_count_ = 0;  // given out last
   RelativeSeconds flush_at_ = kNeverExpires;
-  uint64_t expiring_ = 0;  // live items with an expiry
-  // A flush happened: until this round of the crawler's, dead items may be anywhere. It lets them
-  // be at first.
-  uint64_t crawl_until_round_ = 0;
-  RelativeSeconds flushed_at_ = 0;
-  bool flush_uncrawled_ = false;  // a flush whose grace has not passed
   enum class Retired : uint8_t { kNone, kNew, kMarked };
   Retired retired_ = Retired::kNone;  // the index's drained table, on its way through the limbo
 
