@@ -130,11 +130,11 @@ TEST_CASE_FIXTURE(OperatorFixture,
   for (int walk = 0; walk < 5; ++walk) {
     Met met;
     WalkCursor cursor;
-    uint64_t next = kStay + static_cast<uint64_t>(walk) * 8'000;
+    uint64_t following = kStay + static_cast<uint64_t>(walk) * 8'000;
     while (!cursor.done) {
       WalkOn(&cursor, met, 50);
-      for (int i = 0; i < 60; ++i) shard.Set(Key(next++), "comes");
-      for (int i = 0; i < 20; ++i) shard.Do(Verb::kDelete, Key(kStay + random() % (next - kStay)));
+      for (int i = 0; i < 60; ++i) shard.Set(Key(following++), "comes");
+      for (int i = 0; i < 20; ++i) shard.Do(Verb::kDelete, Key(kStay + random() % (following - kStay)));
       for (int i = 0; i < 20; ++i) {
         shard.Set(Key(random() % kStay), std::string(random() % 3'000, 'x'));
       }
