@@ -36,6 +36,7 @@ using torc::engine::Op;
 using torc::engine::Pending;
 using torc::engine::Reservation;
 using torc::engine::Result;
+using torc::engine::Shortage;
 using torc::engine::StatGroup;
 using torc::engine::StatSink;
 using torc::engine::Verb;
@@ -173,6 +174,7 @@ class TwoTierEngine final : public torc::engine::Engine {
     if (too_large || !MakeRoom(s, op.value_size)) {
       Op refused = op;
       Refuse(s, refused, too_large ? Result::kTooLarge : Result::kNoMemory);
+      out->shortage = too_large ? Shortage::kNone : refused.shortage;
       return too_large ? ReserveResult::kTooLarge : ReserveResult::kNoMemory;
     }
     auto value = std::make_unique<std::string>(op.value_size, '\0');
@@ -222,7 +224,6 @@ class TwoTierEngine final : public torc::engine::Engine {
     return totals;
   }
   void Statistics(StatGroup group, StatSink& sink) const override {
-    if (group == StatGroup::kSizes) sink.Put("sizes_status", std::string_view("disabled"));
     if (group == StatGroup::kSlabs) {
       sink.Put("active_slabs", uint64_t{0});
       sink.Put("total_malloced", Totals().item_bytes);
@@ -341,6 +342,7 @@ class TwoTierEngine final : public torc::engine::Engine {
     if (joins) {
       if (old->value.size() + item->value.size() > ValueSizeMax(op.key_size, old->client_flags)) {
         op.result = Result::kNotStored;
+        op.shortage = Shortage::kItemLimit;
         return;
       }
       item->value.insert(op.verb == Verb::kAppend ? 0 : item->value.size(), old->value);
@@ -363,7 +365,7 @@ class TwoTierEngine final : public torc::engine::Engine {
     if (!torc::engine::CountOn(op, old->value, &number, &item->value)) {
       op.result = Result::kNotANumber;
     } else if (!Put(s, op, item)) {
-      op.result = Result::kNoMemory;
+      Refuse(s, op, Result::kNoMemory);
     } else {
       if (item->value.size() > old->value.size()) s.stored.Add(1);
       op.number = number;
@@ -407,6 +409,9 @@ class TwoTierEngine final : public torc::engine::Engine {
       if (const ItemRef old = Find(s, op); old != nullptr) Remove(s, old);
     }
     op.result = why;
+    if (why != Result::kTooLarge) {
+      op.shortage = options_.evict ? Shortage::kNothingToEvict : Shortage::kNoEviction;
+    }
   }
 
   bool MakeRoom(Shard& s, uint64_t bytes) {

@@ -55,9 +55,9 @@ void CheckKeys(const Request& request, std::string_view line) {
 }
 
 void CheckOperator(const OperatorRequest& request) {
-  CHECK_LT(static_cast<size_t>(request.error), kErrorCount);
+  CHECK_LT(static_cast<size_t>(request.error), kCauseCount);
   CHECK((request.classes >> 64).none());
-  if (request.error != ErrorId::kNone) return;
+  if (request.error != Cause::kNone) return;
   CHECK(request.from <= 63 && request.to <= 63);
 }
 

@@ -1,6 +1,11 @@
-// memcached's strict reading of numbers in command lines: what it refuses, torc refuses.
+// memcached's strict numbers: decimal digits and nothing else, in a token of bounded length.
 //
-// Owner: none, functions. Affinity: any. Lifetime: static. Invariant: none.
+// It has two readers of numbers, and which one reads an argument shows in what it accepts. The lax
+// one is C's strtoul(), which reads client flags and expiry times of storage commands (parser.cc).
+// All others, those of the meta flags included, are read by these.
+//
+// Owner: none, these are functions. Affinity: any. Lifetime: results refer to nothing. Invariant:
+// a token longer than its ...BytesMax is refused unread, even if it is all zeros.
 #ifndef TORC_PROTO_TEXT_NUMBERS_H_
 #define TORC_PROTO_TEXT_NUMBERS_H_
 
@@ -10,14 +15,13 @@
 
 namespace torc::proto {
 
-// Longer tokens are refused unread, even if they are all zeros.
 inline constexpr size_t kStrict32BytesMax = 11;
 inline constexpr size_t kStrict64BytesMax = 22;
 
 inline bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') <= 9; }
 
-// The strict one, 64 bits: digits alone.
-inline bool ReadStrictU64(std::string_view token, uint64_t* out) {
+// 64 bits: digits alone. False: not such a number; `out` is as it was.
+[[nodiscard]] inline bool ReadStrictU64(std::string_view token, uint64_t* out) {
   if (token.empty() || token.size() > kStrict64BytesMax) return false;
   uint64_t value = 0;
   for (char c : token) {
@@ -29,8 +33,8 @@ inline bool ReadStrictU64(std::string_view token, uint64_t* out) {
   return true;
 }
 
-// The strict one, 32 bits.
-inline bool ReadStrictU32(std::string_view token, uint32_t* out) {
+// 32 bits, likewise.
+[[nodiscard]] inline bool ReadStrictU32(std::string_view token, uint32_t* out) {
   uint64_t value = 0;
   if (token.size() > kStrict32BytesMax || !ReadStrictU64(token, &value)) return false;
   if (value > UINT32_MAX) return false;
@@ -38,8 +42,8 @@ inline bool ReadStrictU32(std::string_view token, uint32_t* out) {
   return true;
 }
 
-// The strict one, 32 bits with a sign: a '-' may come first, and alone it reads as 0.
-inline bool ReadStrictI32(std::string_view token, int32_t* out) {
+// 32 bits with a sign: a '-' may come first, and alone it reads as 0.
+[[nodiscard]] inline bool ReadStrictI32(std::string_view token, int32_t* out) {
   if (token.size() > kStrict32BytesMax) return false;
   const bool negative = token.starts_with('-');
   if (negative) token.remove_prefix(1);

@@ -54,10 +54,9 @@ struct Tokens {
   bool EndInNoreply() const { return count > 0 && at[count - 1] == kNoreply; }
 };
 
-// ---- Numbers. memcached has two readers, and which one reads an argument shows in what it
-// accepts. The strict one: numbers.h. ----
+// ---- The lax numbers. ----
 
-// The lax one is C's strtoul() and strtol(), let loose on the rest of the line: white space and a
+// C's strtoul() and strtol(), let loose on the rest of the line: white space and a
 // sign may come first, and white space or a NUL must follow. White space includes bytes that do not
 // separate tokens, so "\t" as a token reads the number of the next one.
 struct LaxNumber {

@@ -1,9 +1,9 @@
 // Every way in which something fails or has to wait: one table, one row per cause.
 //
 //   Cause::kKeyTooLong -> {"key_too_long",                            counter, of `stats failures`
-//                          "a key has more than 250 bytes",           what happened, in torc's words
-//                          "CLIENT_ERROR bad command line format..",  what the client reads, or ""
-//                          "hash long keys in the client"}            what to do about it
+//                          "a key has more than 250 bytes",           what happened, in torc's
+//                          words "CLIENT_ERROR bad command line format..",  what the client reads,
+//                          or "" "hash long keys in the client"}            what to do about it
 //
 // A cause has words of its own: they stand in docs/errors.md and in what -v prints. What the client
 // reads is another matter. Clients and their tests know memcached's lines byte for byte, so where
@@ -85,6 +85,8 @@ enum class Cause : uint8_t {
   kCachedumpUsage,
   kCachedumpClass,
   kCachedumpDisabled,
+  kDetailUsage,
+  kDetailDisabled,
 
   // Connections that are refused or end.
   kTooManyConnections,
@@ -173,7 +175,8 @@ inline constexpr std::array<CauseRow, kCauseCount> kCauses = {{
      "they take a decimal number of 64 bits, without a sign"},
     {Cause::kUnknownStats, "unknown_stats", "stats of something that torc does not keep",
      "ERROR\r\n",
-     "torc knows stats, and stats settings, items, slabs, sizes, cachedump, refs, failures, reset"},
+     "torc knows stats, and stats settings, items, slabs, sizes, cachedump, refs, conns, detail, "
+     "failures, reset"},
     {Cause::kBadDataChunk, "bad_data_chunk", "a value does not end where its command said",
      "CLIENT_ERROR bad data chunk\r\n", "the client miscounts the bytes of its values"},
     {Cause::kLineTooLong, "line_too_long",
@@ -283,6 +286,10 @@ inline constexpr std::array<CauseRow, kCauseCount> kCauses = {{
      "CLIENT_ERROR Illegal slab id\r\n", "name a class as stats slabs does"},
     {Cause::kCachedumpDisabled, "cachedump_disabled", "stats cachedump where dumps are forbidden",
      "CLIENT_ERROR stats cachedump not allowed\r\n", "the server runs with -X"},
+    {Cause::kDetailUsage, "detail_usage", "stats detail with none of its three words",
+     "CLIENT_ERROR usage: stats detail on|off|dump\r\n", "send on, off or dump"},
+    {Cause::kDetailDisabled, "detail_disabled", "stats detail where dumps are forbidden",
+     "CLIENT_ERROR stats detail not allowed\r\n", "the server runs with -X"},
 
     {Cause::kTooManyConnections, "too_many_connections", "a connection above -c was refused",
      "ERROR Too many open connections\r\n",

@@ -211,7 +211,7 @@ bool IsCountable(size_t key_size, uint64_t value_size);
 // never shorter than the value was. False: it is not a number.
 bool CountOn(const Op& op, const std::string& value, uint64_t* number, std::string* counted);
 
-enum class StatGroup : uint8_t { kItems, kSlabs, kSizes };
+enum class StatGroup : uint8_t { kItems, kSlabs };
 
 // ---- What operators ask for: Walk, ListPins and what follows them in Engine.
 

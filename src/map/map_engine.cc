@@ -34,11 +34,11 @@ const engine::Plugin kPlugin = {
     },
 };
 
-MapEngine::MapEngine(const engine::EngineOptions& options) : options_(options) {
+MapEngine::MapEngine(const engine::EngineOptions& options)
+    : options_(options), memory_limit_bytes_(options.memory_limit_bytes) {
   for (ShardId shard = 0; shard < options.shards; ++shard) {
     Partition& p = *partitions_.emplace_back(std::make_unique<Partition>());
-    p.limit_bytes =
-        std::max(options.memory_limit_bytes / options.shards, 2 * options.item_size_max_bytes);
+    p.limit_bytes = LimitOf(options.memory_limit_bytes);
     // So that they differ over all partitions: each counts in steps of the number of shards.
     p.cas = shard;
   }
@@ -46,6 +46,10 @@ MapEngine::MapEngine(const engine::EngineOptions& options) : options_(options) {
 
 uint64_t MapEngine::ValueSizeMax(size_t key_size, uint32_t client_flags) const {
   return engine::ValueSizeMaxOf(options_.item_size_max_bytes, key_size, client_flags);
+}
+
+uint64_t MapEngine::LimitOf(uint64_t memory_limit_bytes) const {
+  return std::max(memory_limit_bytes / options_.shards, 2 * options_.item_size_max_bytes);
 }
 
 // -------------------------------------------------------------------------------------- the turn
@@ -62,10 +66,22 @@ void MapEngine::EndTurn(ShardId self) {
 
 bool MapEngine::Background(ShardId self) {
   Partition& p = own(self);
-  if (p.now < kClockStart + kGraceSeconds) return false;
-  const RelativeSeconds deadline = p.now - kGraceSeconds;
-  const bool flushed = p.flushed_at != kNeverExpires && p.flushed_at <= deadline;
-  const bool more = RemoveDead(p, deadline, flushed, kSliceItems) == kSliceItems;
+  bool more = false;
+  if (p.lowered) {
+    if (options_.evict) EvictFor(p, 0, kSliceItems);
+    p.lowered = p.used_bytes + p.reserved_bytes > p.limit_bytes;
+    more = p.lowered && options_.evict && !p.by_use.empty();
+  }
+  if (p.crawl_once) {
+    p.crawl_once =
+        RemoveDead(p, p.now, /*flushed=*/true, kSliceItems, &p.crawler_reclaimed) == kSliceItems;
+    more |= p.crawl_once;
+  }
+  if (p.crawler_on && p.now >= kClockStart + kGraceSeconds) {
+    const RelativeSeconds deadline = p.now - kGraceSeconds;
+    const bool flushed = p.flushed_at != kNeverExpires && p.flushed_at <= deadline;
+    more |= RemoveDead(p, deadline, flushed, kSliceItems, &p.crawler_reclaimed) == kSliceItems;
+  }
   std::erase_if(p.unlinked, [](const auto& item) { return item->pins == 0; });
   return more;
 }
@@ -117,15 +133,14 @@ Item* MapEngine::Find(Partition& p, Op* op) const {
   const auto found = p.by_key.find(op->key_view());
   if (found == p.by_key.end()) return nullptr;
   Item* const item = found->second.get();
-  if (item->cas <= p.flush_cas) {
-    op->miss = Miss::kFlushed;
-  } else if (item->exptime != kNeverExpires && item->exptime <= p.now) {
-    op->miss = Miss::kExpired;
-  } else {
-    return item;
-  }
+  if (!IsDead(p, *item)) return item;
+  op->miss = item->cas <= p.flush_cas ? Miss::kFlushed : Miss::kExpired;
   Unlink(p, item);
   return nullptr;
+}
+
+bool MapEngine::IsDead(const Partition& p, const Item& item) const {
+  return item.cas <= p.flush_cas || (item.exptime != kNeverExpires && item.exptime <= p.now);
 }
 
 void MapEngine::Use(Partition& p, Item& item) const {
@@ -141,6 +156,8 @@ void MapEngine::Link(Partition& p, std::unique_ptr<Item> owned) {
   item.use = p.by_use.begin();
   SetExptime(p, item, item.exptime);
   p.by_cas.emplace(item.cas, &item);
+  p.by_hash.emplace(item.hash, &item);
+  item.live = true;
   p.used_bytes += item.bytes();
   CHECK(p.by_key.emplace(item.key, std::move(owned)).second);
   p.items.Set(p.by_key.size());
@@ -155,6 +172,8 @@ void MapEngine::Unlink(Partition& p, Item* item) const {
   p.by_use.erase(item->use);
   p.by_expiry.erase({item->dead_from, item});
   p.by_cas.erase(item->cas);
+  p.by_hash.erase({item->hash, item});
+  item->live = false;
   p.used_bytes -= item->bytes();
   p.items.Set(p.by_key.size());
   p.item_bytes.Set(p.used_bytes);
@@ -167,12 +186,12 @@ void MapEngine::SetExptime(Partition& p, Item& item, RelativeSeconds exptime) co
   if (exptime != kNeverExpires) p.by_expiry.emplace(item.dead_from, &item);
 }
 
-size_t MapEngine::RemoveDead(Partition& p, RelativeSeconds deadline, bool flushed,
-                             size_t items) const {
+size_t MapEngine::RemoveDead(Partition& p, RelativeSeconds deadline, bool flushed, size_t items,
+                             Counter* counter) const {
   size_t removed = 0;
   const auto remove = [&](Item* item) {
     if (!item->fetched) p.expired_unfetched.Add(1);
-    p.reclaimed.Add(1);
+    counter->Add(1);
     Unlink(p, item);
     ++removed;
   };
@@ -188,12 +207,13 @@ size_t MapEngine::RemoveDead(Partition& p, RelativeSeconds deadline, bool flushe
 
 bool MapEngine::FindRoom(Partition& p, uint64_t bytes) const {
   const auto fits = [&] { return p.used_bytes + p.reserved_bytes + bytes <= p.limit_bytes; };
-  if (!fits()) RemoveDead(p, p.now, /*flushed=*/true, p.by_key.size());
+  if (!fits()) RemoveDead(p, p.now, /*flushed=*/true, p.by_key.size(), &p.reclaimed);
   return fits() || (options_.evict && p.reserved_bytes + bytes <= p.limit_bytes);
 }
 
-void MapEngine::EvictFor(Partition& p, uint64_t bytes) const {
-  while (p.used_bytes + p.reserved_bytes + bytes > p.limit_bytes) {
+void MapEngine::EvictFor(Partition& p, uint64_t bytes, size_t items) const {
+  for (; items != 0 && p.used_bytes + p.reserved_bytes + bytes > p.limit_bytes; --items) {
+    if (p.by_use.empty()) return;  // reserved before the limit was lowered
     Item* const victim = p.by_use.back();
     p.evictions.Add(1);
     if (!victim->fetched) p.evicted_unfetched.Add(1);
@@ -248,6 +268,7 @@ void MapEngine::Store(Partition& p, Op& op) {
   } else {
     item = std::make_unique<Item>();
     item->key = op.key_view();
+    item->hash = op.hash;
     item->value.assign(op.value, op.value_size);
   }
   item->client_flags = op.client_flags;
@@ -311,6 +332,7 @@ void MapEngine::Count(Partition& p, Op& op) {
   const bool longer = item->value.size() > old->value.size();
   if (!Replace(p, op, std::move(item), old)) {
     op.result = Result::kNoMemory;
+    op.shortage = shortage();
     return;
   }
   if (longer) p.items_stored.Add(1);
@@ -336,6 +358,7 @@ engine::Engine::ReserveResult MapEngine::Reserve(ShardId self, const Op& op,
   }
   auto item = std::make_unique<Item>();
   item->key = op.key_view();
+  item->hash = op.hash;
   item->value.resize(op.value_size);
   const uint64_t bytes = item->bytes();
   if (!FindRoom(p, bytes)) {
@@ -366,14 +389,76 @@ std::span<const char> MapEngine::Piece(const void* item, size_t offset) const {
   return std::span<const char>(AsItem(item)->value).subspan(offset);
 }
 
-bool MapEngine::Pin(ShardId, const void* item) {
-  ++AsItem(item)->pins;
+bool MapEngine::Pin(ShardId self, const void* pinned) {
+  Partition& p = own(self);
+  Item* const item = AsItem(pinned);
+  if (item->pins++ == 0) {
+    item->pinned_since = p.now;
+    p.pinned.insert(item);
+  }
   return true;
 }
 
-void MapEngine::Unpin(ShardId, const void* item) {
-  CHECK_LT(0u, AsItem(item)->pins);
-  --AsItem(item)->pins;  // what is unlinked goes at the end of the turn
+void MapEngine::Unpin(ShardId self, const void* pinned) {
+  Item* const item = AsItem(pinned);
+  CHECK_LT(0u, item->pins);
+  if (--item->pins == 0) own(self).pinned.erase(item);
+  // What is unlinked goes at the end of the turn.
+}
+
+// ------------------------------------------------------------------------- what operators ask for
+
+engine::ItemInfo MapEngine::Describe(const Item& item) const {
+  return {.key = item.key,
+          .cas = item.cas,
+          .item_bytes = item.bytes(),
+          .value_size = static_cast<uint32_t>(item.value.size()),
+          .client_flags = item.client_flags,
+          .size_class = 1,
+          .exptime = item.exptime,
+          .last_access = item.last_access,
+          .fetched = item.fetched};
+}
+
+void MapEngine::Walk(ShardId self, engine::WalkCursor* cursor, uint32_t items_max,
+                     engine::ItemVisitor& visitor) {
+  const Partition& p = own(self);
+  bool go_on = true;
+  auto next = p.by_hash.lower_bound({cursor->position, nullptr});
+  // Dead ones count, too, for the sake of those who wait.
+  for (uint32_t looked = 0; go_on && looked < items_max && next != p.by_hash.end();) {
+    // Keys with the same hash are shown together: the cursor does not tell them apart.
+    const uint64_t hash = next->first;
+    for (; next != p.by_hash.end() && next->first == hash; ++next, ++looked) {
+      if (!IsDead(p, *next->second)) go_on &= visitor.Visit(Describe(*next->second));
+    }
+    cursor->position = hash + 1;
+  }
+  cursor->done = next == p.by_hash.end();
+}
+
+void MapEngine::ListPins(ShardId self, engine::WalkCursor* cursor, uint32_t pins_max,
+                         engine::PinVisitor& visitor) {
+  const Partition& p = own(self);
+  bool go_on = true;
+  auto next = p.pinned.lower_bound(reinterpret_cast<Item*>(cursor->position));
+  for (; go_on && pins_max != 0 && next != p.pinned.end(); ++next, --pins_max) {
+    const Item& item = **next;
+    go_on = visitor.Visit({Describe(item), item.pins, item.pinned_since, item.live});
+    cursor->position = reinterpret_cast<uintptr_t>(*next) + 1;
+  }
+  cursor->done = next == p.pinned.end();
+}
+
+uint64_t MapEngine::MemoryLimitMax() const {
+  return std::max(options_.memory_limit_bytes, options_.memory_limit_max_bytes);
+}
+
+void MapEngine::SetMemoryLimit(ShardId self, uint64_t bytes) {
+  Partition& p = own(self);
+  p.limit_bytes = LimitOf(bytes);
+  p.lowered = p.used_bytes + p.reserved_bytes > p.limit_bytes;
+  memory_limit_bytes_.store(bytes, std::memory_order_relaxed);
 }
 
 // ------------------------------------------------------------------------------------- statistics
@@ -391,13 +476,15 @@ engine::EngineTotals MapEngine::Totals() const {
     totals.store_too_large += p->too_large.Get();
     totals.store_no_memory += p->no_memory.Get();
   }
-  totals.memory_limit_bytes = options_.memory_limit_bytes;
+  totals.memory_limit_bytes = memory_limit_bytes_.load(std::memory_order_relaxed);
   return totals;
 }
 
-// There are no classes: all items are in one.
+// All items are in one class, which has no chunks and no pages.
 void MapEngine::Statistics(engine::StatGroup group, engine::StatSink& sink) const {
   const engine::EngineTotals totals = Totals();
+  uint64_t crawler_reclaimed = 0;
+  for (const auto& p : partitions_) crawler_reclaimed += p->crawler_reclaimed.Get();
   switch (group) {
     case engine::StatGroup::kItems:
       if (totals.items == 0) return;
@@ -407,21 +494,20 @@ void MapEngine::Statistics(engine::StatGroup group, engine::StatSink& sink) cons
       sink.Put("items:1:evicted_unfetched", totals.evicted_unfetched);
       sink.Put("items:1:reclaimed", totals.reclaimed);
       sink.Put("items:1:expired_unfetched", totals.expired_unfetched);
+      sink.Put("items:1:crawler_reclaimed", crawler_reclaimed);
       return;
     case engine::StatGroup::kSlabs:
       sink.Put("active_slabs", uint64_t{0});
       sink.Put("total_malloced", totals.item_bytes);
-      return;
-    case engine::StatGroup::kSizes:
-      sink.Put("sizes_status", std::string_view("disabled"));
       return;
   }
 }
 
 void MapEngine::ResetCounters(ShardId self) {
   Partition& p = own(self);
-  for (Counter* counter : {&p.items_stored, &p.evictions, &p.evicted_unfetched, &p.reclaimed,
-                           &p.expired_unfetched, &p.too_large, &p.no_memory}) {
+  for (Counter* counter :
+       {&p.items_stored, &p.evictions, &p.evicted_unfetched, &p.reclaimed, &p.expired_unfetched,
+        &p.crawler_reclaimed, &p.too_large, &p.no_memory}) {
     counter->Set(0);
   }
 }
@@ -437,6 +523,9 @@ void MapEngine::CheckInvariants(ShardId self) const {
     CHECK(*item->use == item.get());
     CHECK_LE(item->cas, p.cas);
     CHECK(p.by_cas.at(item->cas) == item.get());
+    CHECK(p.by_hash.contains({item->hash, item.get()}));
+    CHECK(item->live);
+    CHECK_EQ(item->pins != 0, p.pinned.contains(item.get()));
     if (item->exptime != kNeverExpires) {
       ++expiring;
       CHECK(p.by_expiry.contains({item->dead_from, item.get()}));
@@ -447,10 +536,12 @@ void MapEngine::CheckInvariants(ShardId self) const {
   CHECK_EQ(expiring, p.by_expiry.size());
   CHECK_EQ(p.by_key.size(), p.by_use.size());
   CHECK_EQ(p.by_key.size(), p.by_cas.size());
+  CHECK_EQ(p.by_key.size(), p.by_hash.size());
+  for (const Item* const item : p.pinned) CHECK_LT(0u, item->pins);
   uint64_t reserved_bytes = 0;
   for (const auto& [item, owned] : p.reserved) reserved_bytes += owned->bytes();
   CHECK_EQ(reserved_bytes, p.reserved_bytes);
-  CHECK_LE(p.used_bytes + p.reserved_bytes, p.limit_bytes);
+  CHECK(p.lowered || p.used_bytes + p.reserved_bytes <= p.limit_bytes);
 }
 
 }  // namespace torc::map

@@ -6,20 +6,28 @@
 //               by_use     Item, Item, ...          last used first: the last one is evicted
 //               by_expiry  (dead from, Item) ...    who is expired, first
 //               by_cas     CAS unique -> Item       who was there when it was flushed, first
+//               by_hash    (hash, Item) ...         the order of walks: a key keeps its place in it
 //               reserved   Items whose value is arriving
 //               unlinked   Items that are gone, but seen in this turn, or pinned
+//               pinned     Items that are pinned, gone or not
 //
 // Memory is counted as kItemOverheadBytes + key + value for each item that is there or reserved, up
 // to an equal part of -m for each partition, and at least twice -I. What is merely seen or pinned
 // is not counted. Expired and flushed items make room first, then the least recently used. With -M
-// a new value needs room beside the one that it replaces.
+// a new value needs room beside the one that it replaces. A limit that is lowered is kept within
+// turns: Background evicts a few items at a time, a store all that is too much.
+//
+// There are no pages and one size class, whose number is 1: MovePage and SetAutomove have nothing
+// to do.
 //
 // Owner: main. Affinity: as engine::Engine; items reserved or pinned are read and written by other
 // shards through Window and Piece. Lifetime: as engine::Engine. Invariant: the indexes of a
-// partition hold the same items.
+// partition hold the same items; what they count is within the limit, but for a while after that
+// was lowered.
 #ifndef TORC_SRC_MAP_MAP_ENGINE_H_
 #define TORC_SRC_MAP_MAP_ENGINE_H_
 
+#include <atomic>
 #include <list>
 #include <map>
 #include <memory>
@@ -45,6 +53,7 @@ inline constexpr uint64_t kItemOverheadBytes = 56;
 
 struct Item {
   std::string key;
+  uint64_t hash = 0;  // of the key
   std::string value;
   uint64_t cas = 0;
   uint32_t client_flags = 0;
@@ -53,6 +62,8 @@ struct Item {
   RelativeSeconds last_access = kClockStart;
   bool fetched = false;
   uint32_t pins = 0;
+  RelativeSeconds pinned_since = 0;
+  bool live = false;  // in its partition's indexes
   std::list<Item*>::iterator use;
 
   uint64_t bytes() const { return kItemOverheadBytes + key.size() + value.size(); }
@@ -86,6 +97,16 @@ class MapEngine final : public engine::Engine {
   void Statistics(engine::StatGroup group, engine::StatSink& sink) const override;
   void ResetCounters(ShardId self) override;
 
+  void Walk(ShardId self, engine::WalkCursor* cursor, uint32_t items_max,
+            engine::ItemVisitor& visitor) override;
+  void ListPins(ShardId self, engine::WalkCursor* cursor, uint32_t pins_max,
+                engine::PinVisitor& visitor) override;
+  uint32_t size_classes() const override { return 1; }
+  uint64_t MemoryLimitMax() const override;
+  void SetMemoryLimit(ShardId self, uint64_t bytes) override;
+  void SetCrawler(ShardId self, bool on) override { own(self).crawler_on = on; }
+  void Crawl(ShardId self) override { own(self).crawl_once = true; }
+
   void CheckInvariants(ShardId self) const override;
 
  private:
@@ -96,8 +117,10 @@ class MapEngine final : public engine::Engine {
     std::list<Item*> by_use;
     std::set<std::pair<RelativeSeconds, Item*>> by_expiry;
     std::map<uint64_t, Item*> by_cas;
+    std::set<std::pair<uint64_t, Item*>> by_hash;
     std::unordered_map<const Item*, std::unique_ptr<Item>> reserved;
     std::vector<std::unique_ptr<Item>> unlinked;
+    std::set<Item*> pinned;
 
     uint64_t limit_bytes = 0;
     uint64_t used_bytes = 0;      // of items that are there
@@ -107,10 +130,13 @@ class MapEngine final : public engine::Engine {
     uint64_t flush_cas = 0;  // items up to this are flushed
     RelativeSeconds flush_at = kNeverExpires;
     RelativeSeconds flushed_at = kNeverExpires;
+    bool lowered = false;     // the limit, and not reached yet
+    bool crawler_on = true;   // SetCrawler
+    bool crawl_once = false;  // Crawl, not done yet
 
     // Read by any thread.
     Counter items, item_bytes, items_stored, evictions, evicted_unfetched, reclaimed,
-        expired_unfetched, too_large, no_memory;
+        expired_unfetched, crawler_reclaimed, too_large, no_memory;
   };
 
   Partition& own(ShardId self) { return *partitions_[self]; }
@@ -119,6 +145,9 @@ class MapEngine final : public engine::Engine {
     return options_.evict ? engine::Shortage::kNothingToEvict : engine::Shortage::kNoEviction;
   }
 
+  uint64_t LimitOf(uint64_t memory_limit_bytes) const;
+  bool IsDead(const Partition& p, const Item& item) const;
+  engine::ItemInfo Describe(const Item& item) const;
   // The live item of the operation's key; one that is dead is removed. Null: op->miss says why.
   Item* Find(Partition& p, Op* op) const;
   void Use(Partition& p, Item& item) const;
@@ -126,12 +155,14 @@ class MapEngine final : public engine::Engine {
   void Unlink(Partition& p, Item* item) const;
   void SetExptime(Partition& p, Item& item, RelativeSeconds exptime) const;
   // Removes what expired up to `deadline`, and what is flushed if `flushed`; at most `items`.
-  // Returns how many.
-  size_t RemoveDead(Partition& p, RelativeSeconds deadline, bool flushed, size_t items) const;
+  // Counts them with `counter`. Returns how many.
+  size_t RemoveDead(Partition& p, RelativeSeconds deadline, bool flushed, size_t items,
+                    Counter* counter) const;
   // Whether there is room for an item of `bytes` once EvictFor has evicted what may be. Removes the
   // dead where it is tight.
   bool FindRoom(Partition& p, uint64_t bytes) const;
-  void EvictFor(Partition& p, uint64_t bytes) const;
+  // At most `items`.
+  void EvictFor(Partition& p, uint64_t bytes, size_t items = SIZE_MAX) const;
 
   void ExecuteOne(Partition& p, Op& op);
   void Get(Partition& p, Op& op);
@@ -144,6 +175,7 @@ class MapEngine final : public engine::Engine {
 
   const engine::EngineOptions options_;
   std::vector<std::unique_ptr<Partition>> partitions_;
+  std::atomic<uint64_t> memory_limit_bytes_;  // relaxed: for statistics
 };
 
 }  // namespace torc::map

@@ -78,17 +78,21 @@ struct alignas(64) Connection : ListLink<AllTag>,
 
   // Operations that other shards execute.
   std::bitset<kShardsMax> pending_shards;  // those with operations under way, or some that just had
-  uint32_t pending = 0;
+  uint16_t pending = 0;
+  uint16_t in_count = 0;  // segments
 
-  uint32_t in_count = 0;  // segments
-  uint64_t batch = 0;     // the serial number of the last batch that has entries of this connection
-  uint32_t turn = 0;      // the last turn in which it was read, and what it has had of it
+  uint32_t place = 0;  // in the worker's roster
+  uint64_t batch = 0;  // the serial number of the last batch that has entries of this connection
+  uint32_t turn = 0;   // the last turn in which it was read, and what it has had of it
   uint32_t turn_commands = 0;
   uint32_t turn_operations = 0;
   uint32_t turn_upload_bytes = 0;
-  uint32_t swallow = 0;              // kSwallow: bytes of a value still to drop
-  RelativeSeconds sent_at = 0;       // when its client last took something, or was last sent to
-  RelativeSeconds keys_exptime = 0;  // kKeys of gat, gats; kBroadcast of flush_all
+  union {
+    uint32_t swallow = 0;          // kSwallow: bytes of a value still to drop
+    RelativeSeconds keys_exptime;  // kKeys of gat, gats; kBroadcast of flush_all
+  };
+  RelativeSeconds sent_at = 0;  // when its client last took something, or was last sent to
+  RelativeSeconds read_at = 0;  // when what it asked was last read
   ring::Socket socket;
   uint8_t broadcast_next = 0;  // kBroadcast: the next shard to tell
   MessageKind broadcast_kind = MessageKind::kFlush;
@@ -102,8 +106,12 @@ struct alignas(64) Connection : ListLink<AllTag>,
   bool broken : 1 = false;          // nothing more can be sent
   bool closing_socket : 1 = false;  // Close is under way
 };
-// An idle connection costs this and what the kernel keeps of it; memcached's costs 510 bytes.
+// An idle connection costs this, its entry in the roster, and what the kernel keeps of it;
+// memcached's costs 510 bytes.
 static_assert(sizeof(Connection) == 256);
+static_assert(kPendingTasksHigh + engine::kBatchMax + kShardsMax <= UINT16_MAX &&
+                  kReceiveBuffers <= UINT16_MAX,
+              "Connection::pending and in_count have 16 bits");
 static_assert(kShardsMax <= 255, "Connection::broadcast_next has 8 bits");
 
 using ReadyList = IntrusiveList<Connection, ReadyTag>;

@@ -24,7 +24,9 @@
 #include "src/server/counters.h"
 #include "src/server/failures.h"
 #include "src/server/options.h"
+#include "src/server/prefixes.h"
 #include "src/server/process_use.h"
+#include "src/server/roster.h"
 #include "src/server/version.h"
 #include "src/shard/shard.h"
 
@@ -64,6 +66,7 @@ struct Shared {
   std::atomic<uint32_t> crawler_sleep_us{100};
   std::atomic<uint32_t> crawler_to_crawl{0};
   std::atomic<uint32_t> automove{1};
+  std::atomic<bool> detail{options.detail_enabled};  // whether prefixes are counted
   std::atomic<uint32_t> dumps{0};  // running: at most kDumpsMax. Relaxed, only the number matters
   // A simulation has its own: the length of a reply must not depend on how long the process runs.
   ProcessUse (*process_use)() = &ReadProcessUse;
@@ -86,6 +89,8 @@ struct Core {
   Pool<Task> tasks;
   Counters counters;
   Failures failures;
+  Roster roster;
+  Prefixes prefixes;
   Batch batch;
   ReadyList ready;
   DirtyList dirty;
@@ -97,6 +102,7 @@ struct Core {
   void ResetCounters() {
     counters.Reset();
     failures.Reset();
+    prefixes.Clear();
     shard.ResetLongest();
   }
 

@@ -25,6 +25,7 @@ struct Counters {
   Counter connections_total;
   Counter connections_handed_over;
   Counter listen_disabled_us;  // accepting paused for lack of file descriptors or memory
+  Counter crawls;              // lru_crawler crawl, metadump, mgdump that were begun
   Counter yields;              // a connection had more to do than its share of a turn
 
   // Gauges, not reset.
@@ -60,6 +61,7 @@ struct Counters {
                        &connections_total,
                        &connections_handed_over,
                        &listen_disabled_us,
+                       &crawls,
                        &yields}) {
       c->Set(0);
     }

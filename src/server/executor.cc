@@ -24,6 +24,8 @@ bool Executor::Run() {
   if (!ops.empty()) {
     executed = static_cast<uint32_t>(core_.engine().Execute(core_.self(), ops));
     if (executed < ops.size()) core_.Fail(Cause::kStoreDelayed);
+    if (core_.shared.detail.load(std::memory_order_relaxed)) [[unlikely]]
+      CountPrefixes(executed);
   }
   uint32_t done = 0;
   for (const Entry& entry : batch.entries()) {
@@ -33,6 +35,52 @@ bool Executor::Run() {
   }
   batch.RemoveDone(done, executed);
   return batch.empty();
+}
+
+// Every operation is counted by the shard that executes it. The answer to one that the engine
+// answers later counts no hit: it has no key any more.
+void Executor::CountPrefixes(uint32_t executed) {
+  const char delimiter = core_.shared.options.prefix_delimiter;
+  for (const Entry& entry : core_.batch.entries()) {
+    if (entry.kind > Entry::Kind::kRequest) continue;
+    if (entry.number >= executed) break;
+    const Op& op = core_.batch.operation(entry.number);
+    const bool hit = op.result == Result::kHit;
+    PrefixCounts counts;
+    switch (op.verb) {
+      case engine::Verb::kGet:
+        // What its owner is asked for again (AskOwner) is counted there.
+        if (entry.kind == Entry::Kind::kOperation &&
+            engine::OwnerOf(op.hash, core_.shard.shards()) != core_.self() &&
+            (hit ? op.value_size > kCopyForeignValueBytesMax : op.miss != engine::Miss::kAbsent)) {
+          continue;
+        }
+        [[fallthrough]];
+      case engine::Verb::kGetAndTouch:
+        counts = {.gets = 1, .hits = hit};
+        break;
+      case engine::Verb::kSet:
+      case engine::Verb::kAdd:
+      case engine::Verb::kReplace:
+      case engine::Verb::kAppend:
+      case engine::Verb::kPrepend:
+      case engine::Verb::kCas:
+        counts = {.sets = 1};
+        break;
+      case engine::Verb::kDelete: {
+        const ReplyStyle style =
+            entry.kind == Entry::Kind::kRequest ? entry.task->style : entry.style;
+        if (style == ReplyStyle::kUncounted) continue;
+        counts = {.deletes = 1};
+        break;
+      }
+      case engine::Verb::kTouch:
+      case engine::Verb::kIncrement:
+      case engine::Verb::kDecrement:
+        continue;
+    }
+    core_.prefixes.Count(op.key_view(), delimiter, counts);
+  }
 }
 
 void Executor::Handle(const Entry& entry) {

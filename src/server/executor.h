@@ -19,6 +19,8 @@ class Executor {
   [[nodiscard]] bool Run();
 
  private:
+  // Of the first `executed` operations of the batch, for `stats detail`.
+  void CountPrefixes(uint32_t executed);
   void Handle(const Entry& entry);
   void Request(const Entry& entry, const engine::Op& op);
   void Reply(const Entry& entry, const engine::Op& op);

@@ -16,6 +16,10 @@ namespace {
 // The row of a cause as docs/errors.md has it.
 std::string Documented(const CauseRow& row) {
   std::string reply(row.reply.substr(0, row.reply.empty() ? 0 : row.reply.size() - 2));
+  // A bar would end the table's cell.
+  for (size_t at = 0; (at = reply.find('|', at)) != std::string::npos; at += 2) {
+    reply.insert(at, 1, '\\');
+  }
   if (!reply.empty()) reply = "`" + reply + "`";
   return "| `" + std::string(row.counter) + "` | " + std::string(row.text) + " | " + reply + " | " +
          std::string(row.advice) + " |";

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "proto/text/encoder.h"
+#include "proto/text/parser.h"
 
 namespace torc::server {
 
@@ -20,8 +21,12 @@ namespace {
 // send.
 constexpr uint32_t kSliceItems = 64;
 constexpr uint32_t kSlicePins = 128;
+constexpr uint32_t kSlicePrefixes = 64;
+constexpr uint32_t kSliceConnections = 64;
 constexpr size_t kTextCapacity =
     Job::kTextBytes + (engine::kWalkOvershootMax + 1) * Job::kLineBytesMax;
+// Four lines, with the longest path of a UNIX socket (sun_path) in two of them.
+static_assert(kSliceConnections * (4 * 64 + 2 * 108) <= kTextCapacity);
 
 // memcached's cachedump shows no more than this.
 constexpr uint64_t kCachedumpBytesMax = 2 << 20;
@@ -140,6 +145,27 @@ class Dumper final : public engine::ItemVisitor, public engine::PinVisitor {
   const RelativeSeconds now_;
 };
 
+// memcached's names of states, for what comes closest.
+std::string_view StateName(const Connection& c) {
+  switch (c.state) {
+    case ConnectionState::kClosing:
+      return "conn_closing";
+    case ConnectionState::kReserving:
+    case ConnectionState::kUpload:
+      return "conn_nread";
+    case ConnectionState::kSwallow:
+    case ConnectionState::kSkipLine:
+      return "conn_swallow";
+    case ConnectionState::kJob:
+      return "conn_parse_cmd";
+    default:
+      break;
+  }
+  if (c.sending) return "conn_mwrite";
+  if (c.state != ConnectionState::kCommand) return "conn_parse_cmd";
+  return c.turn == 0 ? "conn_new_cmd" : "conn_read";
+}
+
 bool IsDump(OperatorRequest::Kind kind) {
   return kind == OperatorRequest::Kind::kMetadump || kind == OperatorRequest::Kind::kMgdump;
 }
@@ -185,15 +211,16 @@ void Operators::Execute(Connection& c, const proto::Request& request) {
   Shared& shared = core_.shared;
   const OperatorRequest asked =
       proto::ParseOperator(request.command, request.rest, core_.engine().size_classes());
+  const bool crawls = IsDump(asked.kind) || asked.kind == Kind::kCrawl;
   const auto start = [&](Job::Kind kind, uint32_t number, bool is_dump = false) {
     Job* const job = Start(c, kind, is_dump);
     if (job == nullptr) return;
     job->request = asked;
     job->number = number;
     job->noreply = request.noreply;
+    if (crawls) core_.counters.crawls.Add(1);
     if (is_dump) Say(c, proto::kOk);
   };
-  const bool crawls = IsDump(asked.kind) || asked.kind == Kind::kCrawl;
   Cause error = asked.error;
   if (crawls && !shared.crawler_on.load(std::memory_order_relaxed)) error = Cause::kCrawlerIsOff;
   if (IsDump(asked.kind) && !shared.options.dumps_enabled) {
@@ -244,8 +271,7 @@ void Operators::Execute(Connection& c, const proto::Request& request) {
 
 void Operators::Cachedump(Connection& c, std::string_view arguments) {
   const OperatorRequest asked = proto::ParseCachedump(arguments, core_.engine().size_classes());
-  const Cause error =
-      core_.shared.options.dumps_enabled ? asked.error : Cause::kCachedumpDisabled;
+  const Cause error = core_.shared.options.dumps_enabled ? asked.error : Cause::kCachedumpDisabled;
   if (error != Cause::kNone) return Refuse(c, error, false);
   Job* const job = Start(c, Job::Kind::kCachedump, /*is_dump=*/true);
   if (job == nullptr) return;
@@ -258,6 +284,19 @@ void Operators::Sizes(Connection& c) {
   if (job == nullptr) return;
   job->request.all = true;
   job->sizes.resize(kSizesMax);
+}
+
+void Operators::Detail(Connection& c, std::string_view arguments) {
+  const std::string_view word = proto::NextToken(&arguments);
+  if (!core_.shared.options.dumps_enabled) return Refuse(c, Cause::kDetailDisabled, false);
+  if (word == "dump") {
+    Start(c, Job::Kind::kPrefixes, /*is_dump=*/true);
+  } else if (word == "on" || word == "off") {
+    core_.shared.detail.store(word == "on", std::memory_order_relaxed);
+    Say(c, proto::kOk);
+  } else {
+    Refuse(c, Cause::kDetailUsage, false);
+  }
 }
 
 void Operators::RunSlice(Job& job) {
@@ -275,6 +314,10 @@ void Operators::RunSlice(Job& job) {
     case Job::Kind::kRefs:
       engine.ListPins(self, &job.cursor, kSlicePins, dumper);
       return;
+    case Job::Kind::kConnections:
+      return ListConnections(job);
+    case Job::Kind::kPrefixes:
+      return AddPrefixes(job);
     case Job::Kind::kCrawl:
       engine.Crawl(self);
       break;
@@ -301,6 +344,50 @@ void Operators::RunSlice(Job& job) {
       break;
   }
   job.cursor.done = true;
+}
+
+void Operators::ListConnections(Job& job) {
+  const Roster& roster = core_.roster;
+  const std::string_view unix_path = core_.shared.options.unix_socket;
+  const RelativeSeconds now = core_.shard.now();
+  // Listeners come first: their number does not change.
+  const size_t listeners = roster.listeners().size();
+  Line line(job);
+  // Numbers differ over all shards, and stay as long as the connection.
+  const auto put = [&](size_t place, std::string_view name) -> Line& {
+    return line << "STAT " << uint64_t{place} * core_.shard.shards() + core_.self() << ":" << name
+                << " ";
+  };
+  uint64_t& place = job.cursor.position;
+  const uint64_t end = std::min(place + kSliceConnections, listeners + roster.entries().size());
+  for (; place < end; ++place) {
+    if (place < listeners) {
+      put(place, "addr") << TextOf(LocalAddress(roster.listeners()[place]), unix_path) << "\r\n";
+      put(place, "state") << "conn_listening\r\n";
+      put(place, "secs_since_last_cmd") << uint64_t{now - kClockStart} << "\r\n";
+      continue;
+    }
+    const Roster::Entry& entry = roster.entries()[place - listeners];
+    if (entry.connection == nullptr) continue;
+    const Connection& c = *entry.connection;
+    put(place, "addr") << TextOf(entry.peer, unix_path) << "\r\n";
+    put(place, "listen_addr") << TextOf(entry.local, unix_path) << "\r\n";
+    put(place, "state") << StateName(c) << "\r\n";
+    put(place, "secs_since_last_cmd") << uint64_t{now - std::min(now, c.read_at)} << "\r\n";
+  }
+  job.cursor.done = place == listeners + roster.entries().size();
+}
+
+// The cursor's position is no more than whether there was a slice before: "" may be a prefix.
+void Operators::AddPrefixes(Job& job) {
+  const Prefixes::Map& own = core_.prefixes.map();
+  auto next = job.cursor.position == 0 ? own.begin() : own.upper_bound(job.last_prefix);
+  for (uint32_t i = 0; i < kSlicePrefixes && next != own.end(); ++i, ++next) {
+    job.prefixes[next->first] += next->second;
+    job.last_prefix = next->first;
+  }
+  job.cursor.position = 1;
+  job.cursor.done = next == own.end();
 }
 
 void Operators::TakeSlice(Connection& c, Job& job) {
@@ -360,6 +447,11 @@ void Operators::End(Connection& c, Job& job) {
           proto::EncodeStat(line, {name, static_cast<size_t>(name_end - name)}, job.sizes[i]);
       Say(c, {line, static_cast<size_t>(end - line)});
     }
+  }
+  for (const auto& [prefix, counts] : job.prefixes) {
+    Say(c, "PREFIX " + prefix + " get " + std::to_string(counts.gets) + " hit " +
+               std::to_string(counts.hits) + " set " + std::to_string(counts.sets) + " del " +
+               std::to_string(counts.deletes) + "\r\n");
   }
   if (job.is_dump) {
     Say(c, Ending(job.kind));

@@ -1,5 +1,5 @@
-// What operators ask of all shards: dumps of keys, lists of pinned items, sizes, and settings that
-// each partition has for itself.
+// What operators ask of all shards: dumps of keys, lists of pinned items and of connections, sizes,
+// and settings that each partition has for itself.
 //
 //   connection's shard                          each shard in turn, this one too
 //     Job {shard 0, cursor}  --- kJob --->        a bounded slice of a walk: lines into job.text
@@ -19,6 +19,7 @@
 #define TORC_SRC_SERVER_OPERATORS_H_
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -35,6 +36,8 @@ struct Job {
     kCachedump,
     kRefs,
     kSizes,
+    kConnections,
+    kPrefixes,
     kCrawl,
     kCrawler,   // number: on or off
     kAutomove,  // number: on or off
@@ -61,6 +64,8 @@ struct Job {
   std::unique_ptr<char[]> text;  // of the last slice
   size_t text_size = 0;
   std::vector<uint64_t> sizes;  // kSizes: items by size
+  Prefixes::Map prefixes;       // kPrefixes: of all shards so far
+  std::string last_prefix;      // kPrefixes: where the last slice ended
 };
 
 class Operators {
@@ -72,10 +77,14 @@ class Operators {
   // Executes lru_crawler, lru, slabs, cache_memlimit: answers, or gives the connection a job and
   // state kJob. Requires what GlobalCommands says.
   void Execute(Connection& c, const proto::Request& request);
-  // Likewise `stats` with cachedump, refs or sizes. `arguments`: what follows that word.
+  // Likewise `stats` with cachedump, refs, sizes or conns. `arguments`: what follows that word.
   void Cachedump(Connection& c, std::string_view arguments);
   void Refs(Connection& c) { Start(c, Job::Kind::kRefs, /*is_dump=*/true); }
   void Sizes(Connection& c);
+  void Connections(Connection& c) { Start(c, Job::Kind::kConnections, /*is_dump=*/true); }
+
+  // `stats detail`, with what follows that word.
+  void Detail(Connection& c, std::string_view arguments);
 
   // Goes on with a connection's job. kDone: it has ended, and the connection is in state kCommand.
   Step Continue(Connection& c);
@@ -88,6 +97,8 @@ class Operators {
  private:
   Job* Start(Connection& c, Job::Kind kind, bool is_dump);
   void RunSlice(Job& job);
+  void ListConnections(Job& job);
+  void AddPrefixes(Job& job);
   // Takes over what a slice has found, and goes on to the next shard if it was the last.
   void TakeSlice(Connection& c, Job& job);
   void End(Connection& c, Job& job);

@@ -37,9 +37,9 @@ constexpr int kEngineOption = 257;
 constexpr int kEngineConfigOption = 258;
 
 constexpr char kShortOptions[] =
-    ":p:l:s:a:b:t:m:MI:c:R:kLu:dP:rvhViFCU:B:f:n:o:XW"
+    ":p:l:s:a:b:t:m:MI:c:R:kLu:dP:rvhViFCU:B:f:n:o:XWD:"
     // Known from memcached, and refused by name.
-    "AD:SY:Ze:N:";
+    "ASY:Ze:N:";
 
 constexpr option kLongOptions[] = {
     {"port", required_argument, nullptr, 'p'},
@@ -92,7 +92,6 @@ struct Missing {
 };
 constexpr Missing kMissing[] = {
     {'A', "the shutdown command"},
-    {'D', "statistics by key prefix"},
     {'S', "SASL authentication"},
     {'Y', "authentication"},
     {'Z', "TLS"},
@@ -179,7 +178,8 @@ How to run
   -P, --pidfile=PATH        write the process id to this file
   -r, --enable-coredumps    raise the limit of core files
   -F, --disable-flush-all   refuse flush_all
-  -X, --disable-dumping     refuse lru_crawler metadump, mgdump and stats cachedump
+  -X, --disable-dumping     refuse lru_crawler metadump, mgdump, stats cachedump and stats detail
+  -D CHAR                   count by key prefix, which ends at CHAR, from the start (stats detail)
   -v, --verbose             say more; -vv and -vvv say more still
 
 Reports
@@ -529,6 +529,11 @@ bool CommandLine::Take(int letter, std::string_view argument) {
       return true;
     case 'X':
       options_.dumps_enabled = false;
+      return true;
+    case 'D':
+      if (argument.empty()) return Refuse(kExitFailure, "-D: the delimiter is empty");
+      options_.prefix_delimiter = argument[0];
+      options_.detail_enabled = true;
       return true;
     case 'W':
       Notice("-W has no effect in torc: it has no watch command");

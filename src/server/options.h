@@ -53,6 +53,8 @@ struct Options {
   uint32_t verbosity = 0;         // -v, -vv, -vvv: up to 3
   bool flush_all_enabled = true;  // false with -F
   bool dumps_enabled = true;      // false with -X
+  bool detail_enabled = false;    // true with -D: stats detail is on from the start
+  char prefix_delimiter = ':';    // -D
   // -- Kept for `stats settings` alone
   double slab_growth_factor = 1.25;    // -f: above 1
   uint32_t slab_chunk_bytes_min = 48;  // -n: at least 1

@@ -68,6 +68,20 @@ TEST_CASE("defaults are memcached's") {
   CHECK(options.notices.empty());
 }
 
+TEST_CASE("-D takes the first byte for the delimiter, and turns stats detail on") {
+  CHECK(Accepted({}).prefix_delimiter == ':');
+  CHECK_FALSE(Accepted({}).detail_enabled);
+  const Options options = Accepted({"-D", "/x"});
+  CHECK(options.prefix_delimiter == '/');
+  CHECK(options.detail_enabled);
+  Options refused;
+  char name[] = "torc", letter[] = "-D", empty[] = "";
+  char* arguments[] = {name, letter, empty, nullptr};
+  const ParseResult result = ParseOptions(3, arguments, &refused);
+  CHECK(result.action == ParseAction::kExit);
+  CHECK(result.exit_status == 1);
+}
+
 TEST_CASE("short and long forms say the same") {
   const Options all_short =
       Accepted({"-p",  "1234", "-l",     "127.0.0.1", "-b", "7",          "-t", "2",    "-m",
@@ -259,7 +273,7 @@ TEST_CASE("the help text lists every option, one a line") {
   for (std::string line; std::getline(text, line);) {
     if (line.starts_with("  -")) letters += line[3];
   }
-  CHECK(letters == "plsabtmMIcRkLduPrFvhVifnCXWUBo");
+  CHECK(letters == "plsabtmMIcRkLduPrFXDvhVifnCWUBo");
 }
 
 TEST_CASE("the help text fits 100 columns") {

@@ -51,6 +51,7 @@ bool AllBlank(std::string_view text) {
 Reader::Step Reader::Read(Connection& c) {
   if (c.turn != turn_) {
     c.turn = turn_;
+    c.read_at = core_.shard.now();
     c.turn_commands = c.turn_operations = c.turn_upload_bytes = 0;
   }
   const uint32_t commands_max = static_cast<uint32_t>(core_.shared.options.requests_per_turn);

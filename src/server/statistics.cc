@@ -84,7 +84,6 @@ constexpr std::string_view kNeverHappens[] = {
     "slab_reassign_busy_deletes",
     "slab_reassign_running",
     "lru_crawler_running",
-    "lru_crawler_starts",
     "lru_maintainer_juggles",
     "log_worker_dropped",
     "log_worker_written",
@@ -183,6 +182,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("hash_bytes", totals.index_bytes);
   out.Put("hash_is_expanding", uint64_t{totals.index_growing});
   for (const std::string_view name : kNeverHappens) out.Put(name, uint64_t{0});
+  out.Put("lru_crawler_starts", sum(&Counters::crawls));
   out.Put("slabs_moved", totals.pages_moved);
   out.Put("malloc_fails", memory_refused);
   out.Put("bytes", totals.item_bytes);
@@ -242,8 +242,8 @@ void SettingsStatistics(Core& core, StatWriter& out) {
   out.Put("chunk_size", uint64_t{options.slab_chunk_bytes_min});
   out.Put("num_threads", uint64_t{core.shared.cores.size()});
   out.Put("num_threads_per_udp", uint64_t{0});
-  out.Put("stat_key_prefix", ":");
-  out.Put("detail_enabled", YesNo(false));
+  out.Put("stat_key_prefix", std::string_view(&options.prefix_delimiter, 1));
+  out.Put("detail_enabled", YesNo(core.shared.detail.load(std::memory_order_relaxed)));
   out.Put("reqs_per_event", uint64_t{options.requests_per_turn});
   out.Put("cas_enabled", YesNo(true));
   out.Put("tcp_backlog", uint64_t{options.listen_backlog});
@@ -316,6 +316,10 @@ void WriteStatistics(Core& core, Operators& operators, Connection& c, std::strin
     operators.Refs(c);
   } else if (Begins("cachedump", argument)) {
     operators.Cachedump(c, arguments);
+  } else if (Begins("conns", argument)) {
+    operators.Connections(c);
+  } else if (Begins("detail", argument)) {
+    operators.Detail(c, arguments);
   } else {
     out.Write(core.FailureReply(Cause::kUnknownStats));
   }

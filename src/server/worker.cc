@@ -47,6 +47,7 @@ void Worker::AddListener(int fd) {
   Acceptor acceptor;
   acceptor.fd = fd;
   acceptors_.push_back(acceptor);
+  core_.roster.AddListener(fd);
 }
 
 // Completions.
@@ -151,7 +152,9 @@ void Worker::Adopt(int fd) {
     Uncount();
     return;
   }
+  c->place = core_.roster.Add(c, fd);
   c->socket = core_.shard.ring().Attach(fd);
+  c->read_at = core_.shard.now();
   all_.PushBack(*c);
   core_.counters.connections_open.Add(1);
   if (connections_.used() > core_.counters.connections_peak.Get()) {
@@ -171,6 +174,7 @@ void Worker::Free(Connection& c) {
   unlink(&starved_);
   unlink(&holding_);
   unlink(&all_);
+  core_.roster.Remove(c.place);
   connections_.Delete(&c);
   core_.counters.connections_open.Subtract(1);
   Uncount();
@@ -589,6 +593,7 @@ void Worker::CheckInvariants() const {
       if (s->next == nullptr) CHECK(s == c.in_tail);
     }
     CHECK_EQ(segments, c.in_count);
+    CHECK(core_.roster.entries()[c.place].connection == &c);
     CHECK(c.pending > 0 || c.pending_shards.none());
     CHECK((c.upload != nullptr) == (c.state == State::kUpload || c.state == State::kReserving) ||
           c.state == State::kClosing);

@@ -29,6 +29,7 @@
 #include <cstdint>
 #include <span>
 
+#include "src/base/clock.h"
 #include "src/base/types.h"
 #include "src/slab/item.h"
 #include "src/slab/size_classes.h"
@@ -53,6 +54,7 @@ struct Page {
   PageId previous = 0;       // ring of the class
   PageId next_free = 0;      // class's list of pages with free chunks
   PageId previous_free = 0;  // 0: the list's first
+  RelativeSeconds due = kNeverExpires;  // of kClass: nothing in it expires before (expiry.h)
 };
 
 // One size class's pages. The counters are for statistics, and written by the owner only.

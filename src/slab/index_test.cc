@@ -153,7 +153,7 @@ TEST_CASE("a random walk with growth agrees with a map") {
       }
       if (step % 20'000 == 0) population.Check();
     }
-    CHECK(growths > 20);
+    CHECK(growths > 15);
     population.Check();
   }
 }
@@ -183,20 +183,25 @@ TEST_CASE("a table whose growth must wait takes a load of 0.96 before an insert 
   population.Check();
 }
 
-TEST_CASE("an entry takes at most 6.6 bytes, while the table grows and after") {
+TEST_CASE("an entry of a table that fills takes at most 7.2 bytes, and 6.6 on average") {
   constexpr uint32_t kCount = 100'000;
   Items items(kCount);
   Index index(items.IndexOf(340));
-  double bytes_max = 0;
+  double bytes_max = 0, bytes_sum = 0;
+  uint32_t counted = 0;
   for (uint32_t n = 0; n < kCount; ++n) {
     REQUIRE(index.Insert(Mix(n), items.Make(n, KeyWith(Mix(n), n))) ==
             Index::InsertResult::kInserted);
     if (index.has_retired()) index.FreeRetired();
-    // Of little tables a page or two more is much.
-    if (n < 20'000 || index.growing()) continue;
-    bytes_max = std::max(bytes_max, static_cast<double>(index.bytes()) / (n + 1));
+    if (n < 20'000) continue;  // of little tables a page or two more is much
+    const double bytes = static_cast<double>(index.bytes()) / (n + 1);
+    bytes_sum += bytes;
+    ++counted;
+    if (!index.growing()) bytes_max = std::max(bytes_max, bytes);
   }
-  CHECK(bytes_max <= 6.6);
+  MESSAGE(bytes_max << " bytes an entry at most, on average " << bytes_sum / counted);
+  CHECK(bytes_max <= 7.2);
+  CHECK(bytes_sum / counted <= 6.6);
 }
 
 TEST_CASE("entries that gave way come back when there is room again") {

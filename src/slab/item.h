@@ -96,6 +96,8 @@ class Item {
                       std::memory_order_relaxed);
     if (layout.has_exptime) ExptimeField().store(kNeverExpires, std::memory_order_relaxed);
   }
+  // Makes a chunk a reserved copy of an item in another chunk of its class, which is not chained.
+  void InitCopyOf(const Item& other);
   // Makes a chunk a piece of the item at `head`.
   void InitPiece(Ref head) {
     sizes_ = head;
@@ -144,13 +146,20 @@ class Item {
   }
 
   ChunkState state() const {
-    return static_cast<ChunkState>(owner_bits_.load(std::memory_order_relaxed) & kStateMask);
+    const uint8_t state = owner_bits_.load(std::memory_order_relaxed) & kStateMask;
+    return state == kLiveOnProbation ? ChunkState::kLive : static_cast<ChunkState>(state);
   }
   void set_state(ChunkState state) {
     const uint8_t bits = owner_bits_.load(std::memory_order_relaxed);
     owner_bits_.store(static_cast<uint8_t>((bits & ~kStateMask) | static_cast<uint8_t>(state)),
                       std::memory_order_relaxed);
   }
+  // Of a live item: it is new, and has a place in its class's queue of new items (eviction.h).
+  // set_state ends it.
+  bool on_probation() const {
+    return (owner_bits_.load(std::memory_order_relaxed) & kStateMask) == kLiveOnProbation;
+  }
+  void PutOnProbation() { set_state(static_cast<ChunkState>(kLiveOnProbation)); }
   bool has_client_flags() const { return HasOwnerBit(kHasClientFlags); }
   bool pinned() const { return HasOwnerBit(kPinned); }
   void set_pinned(bool pinned) {
@@ -163,6 +172,13 @@ class Item {
     return access_.load(std::memory_order_relaxed) & kAccessCountMask;
   }
   bool fetched() const { return (access_.load(std::memory_order_relaxed) & kFetched) != 0; }
+  // Forgets all reads, but not that there were any; a read at the same time may be lost.
+  void ForgetAccesses() {
+    const uint32_t access = access_.load(std::memory_order_relaxed);
+    if ((access & kAccessCountMask) != 0) {
+      access_.store(access & ~kAccessCountMask, std::memory_order_relaxed);
+    }
+  }
   // Takes one from the access count, unless a reader's late hint has made it zero.
   void ForgetAccess() {
     const uint32_t access = access_.load(std::memory_order_relaxed);
@@ -210,6 +226,7 @@ class Item {
   static constexpr uint32_t kChained = uint32_t{1} << 31;
   // Owner bits. 64 and 128 are kept for the meta protocol's `stale` and `win token sent`.
   static constexpr uint8_t kStateMask = 7;
+  static constexpr uint8_t kLiveOnProbation = 6;  // beside the ChunkStates
   static constexpr uint8_t kHasClientFlags = 8;
   static constexpr uint8_t kHasExptime = 16;
   static constexpr uint8_t kPinned = 32;

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "src/base/assert.h"
-#include "src/slab/eviction.h"
 
 namespace torc::slab {
 namespace {
@@ -15,6 +14,16 @@ constexpr uint32_t kIndexBucketsAtStart = 340;
 
 // A page moves only if this much is gained by it: else noise would move pages.
 constexpr double kMoveGain = 1.5;
+// Memory serves most requests if the classes turn over at a pace that is proportional to their
+// items' size: of two items that are as likely to be asked for, the smaller one is worth more per
+// byte. But sizes tell only so much of popularity: the pace is bounded to this factor either way of
+// that of items of the mean size.
+constexpr double kSizeWeightMax = 8;
+// What is stored counts for this part of its bytes as a class's demand for memory; all of them
+// count once it has proved worth keeping: read on probation, or evicted too early.
+constexpr uint32_t kUnprovenShare = 8;
+// A page granted to a class that has not taken it by then may go to another.
+constexpr uint64_t kGrantTurns = 4096;
 // The recent past, in evictions of this part of the partition, is halved then.
 constexpr uint32_t kTurnoverParts = 4;
 
@@ -25,6 +34,10 @@ constexpr uint32_t kPageEvictionsPerTurn = 2048;
 constexpr uint32_t kDrainChunks = 512;
 // Items evicted from a class in one go.
 constexpr uint32_t kEvictBatch = 16;
+// Dead items unlinked in one go.
+constexpr uint32_t kReclaimBatch = 32;
+// Dead items that may wait for their readers at a time: they are freed in one turn.
+constexpr uint32_t kReclaimsPerGrace = 1024;
 // An earmark that nobody asked for again is void after this many turns: its connection is gone.
 constexpr uint64_t kEarmarkTurns = 64;
 // The reserve of free chunks, in demands of a grace period: the time from the limbo's mark until
@@ -33,9 +46,6 @@ constexpr uint64_t kEarmarkTurns = 64;
 constexpr uint32_t kReserveGraces = 3;
 // Index buckets moved in one background slice.
 constexpr uint32_t kIndexBucketsPerSlice = 32;
-
-// Not a class.
-constexpr uint32_t kNoClass = SizeClasses::kClassesMax;
 
 }  // namespace
 
@@ -66,6 +76,7 @@ Partition::Partition(const Config& config, const SizeClasses& classes)
               .hash_seed = config.hash_seed}),
       limbo_((size_t{arena_.pages_reserved()} << classes.page_shift()) / SizeClasses::kChunkSizeMin,
              config.quiescence, config.self),
+      eviction_(arena_),
       hash_seed_(config.hash_seed),
       shards_(config.shards),
       self_(config.self),
@@ -86,6 +97,7 @@ void Partition::BeginTurn(RelativeSeconds now) {
   const std::span<const Ref> freed = limbo_.BeginTurn(&elapsed);
   if (!limbo_.waiting()) SettleDemand();
   if (!elapsed) return;
+  reclaims_ = 0;
   for (size_t i = 0; i < freed.size(); ++i) {
     constexpr size_t kAhead = 8;
     if (i + kAhead < freed.size()) __builtin_prefetch(arena_.items().At(freed[i + kAhead]), 1);
@@ -127,37 +139,33 @@ bool Partition::Background() {
   bool more = index_.Step(kIndexBucketsPerSlice);
   UnlinkDropped();
   if (drain_page_ != 0) {
-    DrainStep();
+    DrainStep(/*spare_hot=*/true);
     more |= drain_page_ != 0;
   }
   more |= Shrink();
-  if (crawl_once_.has_work()) {
-    CrawlOnce();
-    more |= crawl_once_.has_work();
+  if (crawler_on_ || crawler_.asked()) more |= ReclaimDead();
+  return more;
+}
+
+bool Partition::ReclaimDead() {
+  if (!crawler_.BeginSlice(now_, flush_cas())) return false;
+  while (reclaims_ < kReclaimsPerGrace) {
+    std::array<Item*, kReclaimBatch> dead;
+    const ExpiryCrawler::Found found = crawler_.Find(arena_, dead);
+    if (found.looked_at == 0) break;
+    ClassCounters& counters = class_counters_[found.size_class];
+    counters.crawler_checked.Add(found.looked_at);
+    counters.crawler_reclaimed.Add(found.dead);
+    // Hashed first and unlinked after, so that the misses on their buckets overlap.
+    std::array<uint64_t, kReclaimBatch> hashes;
+    for (uint32_t i = 0; i < found.dead; ++i) {
+      hashes[i] = HashOf(dead[i]);
+      index_.Prefetch(hashes[i]);
+    }
+    for (uint32_t i = 0; i < found.dead; ++i) Reclaim(dead[i], hashes[i]);
+    reclaims_ += found.dead;
   }
-  if (!crawler_on_) return more;
-  // A walk that can find nothing would only keep an idle machine awake.
-  if (expiring_ == 0 && !flush_uncrawled_ && crawler_.rounds() >= crawl_until_round_) return more;
-  constexpr RelativeSeconds kGrace = ExpiryCrawler::kGraceSeconds;
-  if (now_ < kClockStart + kGrace) return more;
-  const bool flush_is_due = now_ - flushed_at_ >= kGrace;
-  if (flush_is_due && flush_uncrawled_) {
-    flush_uncrawled_ = false;
-    crawl_until_round_ = crawler_.rounds() + 2;  // this round, which began before, and a whole one
-  }
-  if (expiring_ == 0 && !flush_is_due) return more;
-  crawler_.Pace(arena_, now_);
-  crawler_.BeginSlice();
-  const Deadline due{now_ - kGrace, flush_is_due ? flush_cas() : 0};
-  while (Item* const item = crawler_.Next(arena_)) {
-    ClassCounters& counters = class_counters_[item->size_class()];
-    counters.crawler_checked.Add(1);
-    // What was expired when it was stored tells no time of its death.
-    if (!item->DeadAt(due) || item->IdleSeconds(now_) < kGrace) continue;
-    counters.crawler_reclaimed.Add(1);
-    Reclaim(item, HashOf(item));
-  }
-  return more || crawler_.has_work();
+  return crawler_.has_work();
 }
 
 void Partition::Flush(RelativeSeconds when) {
@@ -168,8 +176,7 @@ void Partition::Flush(RelativeSeconds when) {
   flush_at_ = kNeverExpires;
   // Takes a number of its own, as memcached does.
   flush_cas_.store(++cas_count_, std::memory_order_release);
-  flushed_at_ = now_;
-  flush_uncrawled_ = true;
+  crawler_.NoteFlush(now_);
 }
 
 // ----------------------------------------------------------------------------------------- chunks
@@ -219,14 +226,22 @@ bool Partition::AnyClassNear(uint32_t size_class, TryClass try_class) const {
 
 Item* Partition::TakeChunk(uint32_t size_class, bool from_pool) {
   Item* const chunk = arena_.Allocate(size_class, from_pool);
-  if (chunk != nullptr) supply_[size_class].taken_bytes += classes_.chunk_size(size_class);
+  if (chunk != nullptr)
+    supply_[size_class].taken_bytes += classes_.chunk_size(size_class) / kUnprovenShare;
   return chunk;
+}
+
+uint32_t Partition::PagesClaimedBefore(uint32_t size_class) const {
+  return earmarked_ + (granted_ != kNoClass && granted_ != size_class ? 1 : 0);
 }
 
 Item* Partition::AllocateChunk(uint32_t* size_class) {
   NoteDemand(*size_class);
-  const bool from_pool = arena_.pool_pages() > earmarked_ || EvictableIn(*size_class) == 0;
+  const bool from_pool =
+      arena_.pool_pages() > PagesClaimedBefore(*size_class) || EvictableIn(*size_class) == 0;
+  const uint32_t pool_pages = arena_.pool_pages();
   Item* chunk = TakeChunk(*size_class, from_pool);
+  if (*size_class == granted_ && arena_.pool_pages() != pool_pages) granted_ = kNoClass;
   if (chunk != nullptr || evict_) return chunk;
   AnyClassNear(*size_class, [&](uint32_t c) {
     chunk = TakeChunk(c, false);
@@ -358,7 +373,6 @@ uint64_t Partition::BytesOf(const Item* item) const {
 
 void Partition::CountLive(const Item* item, int change) {
   const uint64_t bytes = BytesOf(item);
-  if (item->exptime() != kNeverExpires) expiring_ += static_cast<uint64_t>(int64_t{change});
   ClassCounters& counters = class_counters_[item->size_class()];
   if (change > 0) {
     if (counters.items.Get() == 0) counters.oldest_access.Set(now_);
@@ -399,6 +413,9 @@ Room Partition::Publish(Item* item, uint64_t hash, Index::Slot* slot) {
   }
   ++cas_count_;
   BecomeLive(item);
+  if (eviction_.Admit(item, hash)) {
+    supply_[item->size_class()].taken_bytes += classes_.chunk_size(item->size_class());
+  }
   return Room::kNow;
 }
 
@@ -412,15 +429,18 @@ void Partition::PublishCopy(Item* item, Index::Slot* slot) {
 
 void Partition::Replace(Item* item, Index::Slot* slot) {
   Item* const old = index_.ItemIn(*slot);
+  const bool proven = Eviction::Proven(*old);
   CountLive(old, -1);
   index_.Replace(slot, arena_.items().Of(item));
   ToLimbo(old);
   BecomeLive(item);
+  if (!proven) eviction_.AdmitAnew(item);
 }
 
 void Partition::BecomeLive(Item* item) {
   Hold(item, -1);
   item->set_state(ChunkState::kLive);
+  crawler_.NoteExpiry(arena_, arena_.PageOf(item), item->exptime(), now_);
   CountLive(item, +1);
 }
 
@@ -475,9 +495,8 @@ void Partition::Reclaim(Item* item, uint64_t hash) {
 bool Partition::Touch(Item* item, RelativeSeconds exptime) {
   if (item->exptime() == exptime) return true;
   if (!item->has_exptime()) return false;
-  expiring_ += (exptime != kNeverExpires);
-  expiring_ -= (item->exptime() != kNeverExpires);
   item->set_exptime(exptime);
+  crawler_.NoteExpiry(arena_, arena_.PageOf(item), exptime, now_);
   return true;
 }
 
@@ -526,6 +545,7 @@ void Partition::Evict(Item* item, uint64_t hash) {
   counters.oldest_access.Set(now_ - std::min(now_, idle));
   if (!item->fetched()) counters.evicted_unfetched.Add(1);
   if (item->access_count() != 0) counters.evicted_active.Add(1);
+  eviction_.NoteEvicted(*item, hash, counters_.items.Get());
   Unlink(item, hash);
 }
 
@@ -540,11 +560,13 @@ uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
     uint32_t chosen = 0;
     for (const uint32_t wanted = std::min(count - evicted, kEvictBatch); chosen < wanted;
          ++chosen) {
-      Item* const item = NextVictim(arena_, size_class, deadline());
+      Item* const item = eviction_.NextVictim(size_class, deadline(), may_hold_dead());
       if (item == nullptr) break;
       victims[chosen] = {item, HashOf(item)};
       index_.Prefetch(victims[chosen].hash);
     }
+    supply_[size_class].taken_bytes +=
+        uint64_t{eviction_.TakeJoined(size_class)} * classes_.chunk_size(size_class);
     const uint32_t before = evicted;
     for (uint32_t i = 0; i < chosen; ++i) {
       // In a class of few items the hand may have come around.
@@ -567,19 +589,25 @@ uint64_t Partition::BytesHeld(uint32_t size_class) const {
   return pages << classes_.page_shift();
 }
 
+double Partition::SizeWeight(uint32_t size_class) const {
+  const double mean = static_cast<double>(counters_.item_bytes.Get() + 1) /
+                      static_cast<double>(counters_.items.Get() + 1);
+  return std::clamp(mean / classes_.chunk_size(size_class), 1 / kSizeWeightMax, kSizeWeightMax);
+}
+
 double Partition::TurnoverWithPageMore(uint32_t size_class) const {
-  return static_cast<double>(supply_[size_class].taken_bytes) /
+  return SizeWeight(size_class) * static_cast<double>(supply_[size_class].taken_bytes) /
          static_cast<double>(BytesHeld(size_class) + classes_.page_size());
 }
 
 double Partition::TurnoverWithPageLess(uint32_t size_class) const {
-  // The last page of a class goes only if all classes have but one: what is hot in it would
-  // go too, as a drain does not look at reads.
-  constexpr double kLastPage = 1e-6;
-  const uint64_t held = BytesHeld(size_class);
-  const double rest =
-      held > classes_.page_size() ? static_cast<double>(held - classes_.page_size()) : kLastPage;
-  return static_cast<double>(supply_[size_class].taken_bytes + 1) / rest;
+  if (size_class != classes_.heads() && !ladder_.is_open(size_class)) return 0;
+  // The last page of an open class is given up only when hardly anything is stored there any more.
+  constexpr uint64_t kLastPageParts = 32;
+  const uint64_t rest = std::max<uint64_t>(BytesHeld(size_class) - classes_.page_size(),
+                                           classes_.page_size() / kLastPageParts);
+  return SizeWeight(size_class) * static_cast<double>(supply_[size_class].taken_bytes) /
+         static_cast<double>(rest);
 }
 
 bool Partition::DeservesPage(uint32_t size_class) {
@@ -601,61 +629,65 @@ bool Partition::DeservesPage(uint32_t size_class) {
 }
 
 bool Partition::BeginDrainOf(uint32_t size_class) {
-  // Of the next pages, the one with the fewest items that were read, by a sample of each: a drain
-  // evicts them all.
-  constexpr uint32_t kPagesLookedAt = 16;
-  constexpr uint32_t kSample = 32;
-  const PageId first = arena_.page_class(size_class).hand_page;
-  PageId best = 0;
-  uint32_t best_read = kSample + 1;
-  uint32_t looked_at = 0;
-  for (PageId id = first; id != 0 && (best == 0 || looked_at < kPagesLookedAt);) {
+  // The page that the hand comes to next: nothing has waited longer for it.
+  const PageId hand = arena_.page_class(size_class).hand_page;
+  const PageId first = hand == 0 ? 0 : arena_.page(hand).next;
+  for (PageId id = first; id != 0;) {
     const Page& page = arena_.page(id);
     if (page.held == 0) {
-      ++looked_at;
-      const uint32_t step = page.cut / kSample + 1;
-      uint32_t read = 0;
-      for (uint32_t i = 0; i < page.cut; i += step) {
-        const Item* const item = arena_.ChunkAt(id, i);
-        read += item->state() == ChunkState::kLive && item->access_count() != 0;
-      }
-      if (read < best_read) {
-        best = id;
-        best_read = read;
-      }
+      drain_page_ = id;
+      drain_chunk_ = 0;
+      arena_.BeginDrain(id);
+      counters_.pages_moved.Add(1);
+      class_counters_[size_class].pages_moved.Add(1);
+      return true;
     }
     id = page.next == first ? 0 : page.next;
   }
-  if (best == 0) return false;
-  drain_page_ = best;
-  drain_chunk_ = 0;
-  arena_.BeginDrain(best);
-  counters_.pages_moved.Add(1);
-  class_counters_[size_class].pages_moved.Add(1);
+  return false;
+}
+
+bool Partition::Relocate(Item* item, uint64_t hash) {
+  // Not counted as a store.
+  Item* const copy = arena_.Allocate(item->size_class(), false);
+  if (copy == nullptr) return false;
+  Index::Slot* const slot = index_.FindSlot(hash, item->key());
+  CHECK(slot != nullptr && index_.ItemIn(*slot) == item);
+  copy->InitCopyOf(*item);
+  Hold(copy, +1);
+  PublishCopy(copy, slot);
   return true;
 }
 
-void Partition::DrainStep() {
+void Partition::DrainStep(bool spare_hot) {
   Page& page = arena_.page(drain_page_);
   if (page.use != PageUse::kDraining) {
     drain_page_ = 0;  // its last chunks came free already
     return;
   }
+  const uint32_t size_class = page.size_class;
   const uint32_t end = std::min(drain_chunk_ + kDrainChunks, page.cut);
   for (; drain_chunk_ < end; ++drain_chunk_) {
     Item* item = arena_.ChunkAt(drain_page_, drain_chunk_);
     if (item->state() == ChunkState::kPiece) item = arena_.items().At(item->head());
     // A pinned one too: it must leave the index, or its page would never come free.
     if (item->state() != ChunkState::kLive) continue;
-    Evict(item, HashOf(item));
+    const uint64_t hash = HashOf(item);
+    if (spare_hot && !item->chained() && item->access_count() != 0 && !item->DeadAt(deadline())) {
+      if (Relocate(item, hash)) continue;
+      // Others make room for it, a few turns from now.
+      if (supply_[size_class].limbo < kEvictBatch) EvictFrom(size_class, kEvictBatch);
+      if (supply_[size_class].limbo > 0) return;
+    }
+    Evict(item, hash);
     if (evictions_left_ > 0) --evictions_left_;
   }
   if (drain_chunk_ == page.cut) drain_page_ = 0;
 }
 
-bool Partition::FreeUpPage(uint32_t but_not) {
+bool Partition::FreeUpPage(uint32_t but_not, bool spare_hot) {
   if (drain_page_ != 0) {
-    DrainStep();
+    DrainStep(spare_hot);
     return true;
   }
   std::bitset<SizeClasses::kClassesMax + 1> tried;
@@ -680,7 +712,7 @@ bool Partition::FreeUpPage(uint32_t but_not) {
         return true;
       }
     } else if (BeginDrainOf(best)) {
-      DrainStep();
+      DrainStep(spare_hot);
       return true;
     }
   }
@@ -689,7 +721,9 @@ bool Partition::FreeUpPage(uint32_t but_not) {
 bool Partition::PageComingFor(uint32_t size_class) const {
   if (drain_page_ != 0) return false;  // its walk goes on first
   const uint32_t coming = pages_coming();
-  return EvictableIn(size_class) == 0 ? coming > 0 : arena_.pool_pages() + coming > earmarked_;
+  return EvictableIn(size_class) == 0
+             ? coming > 0
+             : arena_.pool_pages() + coming > PagesClaimedBefore(size_class);
 }
 
 Room Partition::MakeRoomForChunk(uint32_t size_class) {
@@ -701,7 +735,7 @@ Room Partition::MakeRoomForChunk(uint32_t size_class) {
   if (own_coming) return Room::kLater;  // and TopUp will see to more
   if (PageComingFor(size_class)) return Room::kLater;
   if (EvictFrom(size_class, std::max(1u, supply_[size_class].target)) > 0) return Room::kLater;
-  if (FreeUpPage(kNoClass)) return Room::kLater;
+  if (FreeUpPage(kNoClass, /*spare_hot=*/true)) return Room::kLater;
   return pages_coming() > 0 ? Room::kLater : Room::kNever;
 }
 
@@ -712,7 +746,7 @@ Room Partition::MakeRoomForPages(uint32_t pages) {
   bool progress = false;
   while (arena_.pool_pages() + pages_coming() < pages || drain_page_ != 0) {
     if (evictions_left_ == 0) return Room::kLater;
-    if (!FreeUpPage(kNoClass)) break;
+    if (!FreeUpPage(kNoClass, /*spare_hot=*/false)) break;
     progress = true;
   }
   if (progress || pages_coming() > 0) return Room::kLater;
@@ -725,14 +759,18 @@ void Partition::TopUp(uint32_t size_class) {
   const uint32_t chunks = static_cast<uint32_t>(arena_.page_class(size_class).pages.Get()) *
                           classes_.chunks_per_page(size_class);
   supply.target = std::min(std::max(kReserveGraces * supply.taken, supply.target), chunks / 16 + 1);
-  if (!evict_ || arena_.pool_pages() > earmarked_) return;
+  if (!evict_ || arena_.pool_pages() > PagesClaimedBefore(size_class)) return;
   const uint32_t ready = arena_.free_chunks(size_class) + supply.limbo;
   if (ready >= supply.target) return;
   // Heads are evicted for their pages, when those are wanted.
   if (size_class == classes_.heads()) return;
   if (PageComingFor(size_class)) return;
   // A page takes turns to arrive: the class helps itself meanwhile.
-  if (DeservesPage(size_class)) FreeUpPage(size_class);
+  if (drain_page_ == 0 && (granted_ == kNoClass || turn_ - granted_turn_ > kGrantTurns) &&
+      DeservesPage(size_class) && FreeUpPage(size_class, /*spare_hot=*/true)) {
+    granted_ = size_class;
+    granted_turn_ = turn_;
+  }
   EvictFrom(size_class, supply.target - ready);
 }
 
@@ -740,6 +778,7 @@ void Partition::TopUp(uint32_t size_class) {
 
 void Partition::CheckInvariants() const {
   arena_.CheckInvariants();
+  eviction_.CheckInvariants();
   pins_.CheckInvariants();
   ladder_.CheckInvariants();
 
@@ -758,8 +797,7 @@ void Partition::CheckInvariants() const {
       &walk);
   CHECK_EQ(walk.entries, counters_.items.Get());
 
-  uint64_t expiring = 0, live = 0, live_bytes = 0, unlinked = 0, pinned = 0, pieces = 0,
-           pieces_of_items = 0;
+  uint64_t live = 0, live_bytes = 0, unlinked = 0, pinned = 0, pieces = 0, pieces_of_items = 0;
   uint64_t item_pages = 0, limbo_pages = 0, pages_of_items = 0;
   std::array<Supply, SizeClasses::kClassesMax> supply{};
   std::array<uint64_t, SizeClasses::kClassesMax> items{};
@@ -797,15 +835,18 @@ void Partition::CheckInvariants() const {
       if (state != ChunkState::kLive) continue;
       ++live;
       live_bytes += BytesOf(item);
-      expiring += item->exptime() != kNeverExpires;
       ++items[item->size_class()];
       supply[item->size_class()].pinned += item->pinned();
       CHECK(item->cas_count() != 0 && item->cas_count() <= cas_count_);
+      if (page.use != PageUse::kClass) continue;
+      CHECK_LT(crawler_.swept_cas(), item->cas_count());
+      if (item->exptime() == kNeverExpires) continue;
+      CHECK_EQ(Earlier(page.due, std::max(item->exptime(), now_)), page.due);
+      CHECK_EQ(Earlier(crawler_.due(), page.due), crawler_.due());
     }
   }
   CHECK_EQ(live, counters_.items.Get());
   CHECK_EQ(live_bytes, counters_.item_bytes.Get());
-  CHECK_EQ(expiring, expiring_);
   CHECK_EQ(unlinked, limbo_.size());
   CHECK_EQ(pinned, pins_.size());
   CHECK_EQ(pieces, pieces_of_items);

@@ -41,6 +41,7 @@
 #include "src/base/types.h"
 #include "src/engine/engine.h"
 #include "src/slab/arena.h"
+#include "src/slab/eviction.h"
 #include "src/slab/expiry.h"
 #include "src/slab/index.h"
 #include "src/slab/item.h"
@@ -182,7 +183,7 @@ class Partition {
 
   void SetAutomove(bool on) { automove_ = on; }
   void SetCrawler(bool on) { crawler_on_ = on; }
-  void Crawl() { crawl_once_.EarnRound(arena_); }
+  void Crawl() { crawler_.Ask(); }
 
   ClassCounters& class_counters(uint32_t c) { return class_counters_[c]; }
   PartitionCounters& counters() { return counters_; }
@@ -192,6 +193,8 @@ class Partition {
 
  private:
   friend class PartitionTest;
+
+  static constexpr uint32_t kNoClass = SizeClasses::kClassesMax;  // none
 
   // The pages of an item are held while it is reserved or pinned, and again if both: held pages are
   // not drained.
@@ -203,6 +206,8 @@ class Partition {
   bool AnyClassNear(uint32_t size_class, TryClass try_class) const;
   // A chunk of class `*size_class`, or, without eviction, of one near: it says which.
   Item* AllocateChunk(uint32_t* size_class);
+  // Pages of the pool that this class must leave to others.
+  uint32_t PagesClaimedBefore(uint32_t size_class) const;
   // As Arena::Allocate, counted as the class's turnover.
   Item* TakeChunk(uint32_t size_class, bool from_pool);
   Item* MakeChained(ItemLayout layout, Room* room);
@@ -228,19 +233,27 @@ class Partition {
   uint32_t EvictFrom(uint32_t size_class, uint32_t count);
   // Sets a page's worth of memory free, from the class that turns over most slowly, and of equals
   // from the largest; but not from class `but_not`. The heads' class stands for all large items.
-  // False: nothing can be.
-  bool FreeUpPage(uint32_t but_not);
+  // False: nothing can be. `spare_hot`: see DrainStep.
+  bool FreeUpPage(uint32_t but_not, bool spare_hot);
   bool BeginDrainOf(uint32_t size_class);
-  void DrainStep();
+  // Goes on with the page that is drained. `spare_hot`: items that were read lately move to other
+  // chunks of their class, for which others are evicted; that takes turns.
+  void DrainStep(bool spare_hot);
+  // Moves a live item that is not chained to a free chunk of its class; false: there is none.
+  bool Relocate(Item* item, uint64_t hash);
   // The class has evicted a page's worth since it was last asked, and a page moved to it would
   // bring its pace and another class's closer together.
   bool DeservesPage(uint32_t size_class);
   uint64_t BytesHeld(uint32_t size_class) const;
   // How often a class would have turned over in the recent past with a page more, or less; to
   // compare. By what was stored, not evicted: a class that fills a page it was given evicts nothing
-  // meanwhile, and would look slow and lose it again.
+  // meanwhile, and would look slow and lose it again. 0: nothing is stored, or it is closed.
+  // Weighed by size, so that the classes of small items come to turn over more slowly.
   double TurnoverWithPageMore(uint32_t size_class) const;
   double TurnoverWithPageLess(uint32_t size_class) const;
+  double SizeWeight(uint32_t size_class) const;
+  // Expired or flushed items may lie about.
+  bool may_hold_dead() const { return crawler_.may_be_dead(now_); }
   uint32_t EvictableIn(uint32_t size_class) const;
   // An entry for `hash` has no place in the index: evicts one of those in its way. False: none may
   // go.
@@ -255,9 +268,10 @@ class Partition {
   void TopUp(uint32_t size_class);
   // A slice of making the pages in use no more than the limit. False: there is nothing to do now.
   bool Shrink();
-  // A slice of Crawl.
-  void CrawlOnce();
-  // Pages that will be free for use: those on their way to the pool, but for what exceeds the limit.
+  // A slice of the search for dead items. False: there is nothing to do now.
+  bool ReclaimDead();
+  // Pages that will be free for use: those on their way to the pool, but for what exceeds the
+  // limit.
   uint32_t pages_coming() const {
     const uint32_t freed = limbo_pages_ + arena_.DrainingUnheld();
     return freed - std::min(freed, arena_.pages_excess());
@@ -274,9 +288,10 @@ class Partition {
   Index index_;
   Limbo limbo_;
   Pins pins_;
+  Eviction eviction_;
   ExpiryCrawler crawler_;
-  ExpiryCrawler crawl_once_;
   bool crawler_on_ = true;
+  uint32_t reclaims_ = 0;  // of the crawler's, since a batch came out of the limbo
   bool automove_ = true;
 
   RelativeSeconds now_ = kClockStart;
@@ -285,12 +300,6 @@ class Partition {
   const ShardId self_;
   uint64_t cas_count_ = 0;  // given out last
   RelativeSeconds flush_at_ = kNeverExpires;
-  uint64_t expiring_ = 0;  // live items with an expiry
-  // A flush happened: until this round of the crawler's, dead items may be anywhere. It lets them
-  // be at first.
-  uint64_t crawl_until_round_ = 0;
-  RelativeSeconds flushed_at_ = 0;
-  bool flush_uncrawled_ = false;  // a flush whose grace has not passed
   enum class Retired : uint8_t { kNone, kNew, kMarked };
   Retired retired_ = Retired::kNone;  // the index's drained table, on its way through the limbo
 
@@ -299,6 +308,8 @@ class Partition {
   uint32_t evictions_left_ = 0;  // this turn, to make room for pages
   uint32_t earmarked_ = 0;       // pages
   uint64_t earmarked_turn_ = 0;
+  uint32_t granted_ = kNoClass;  // the class that the page under way is for
+  uint64_t granted_turn_ = 0;
   PageId drain_page_ = 0;  // being walked
   uint32_t drain_chunk_ = 0;
   uint32_t limbo_pages_ = 0;  // whole pages of items in limbo

@@ -1,5 +1,4 @@
-// What operators ask of a partition's memory: another limit, a page for another class, a search for
-// the dead.
+// What operators ask of a partition's memory: another limit, a page for another class.
 //
 //   limit raised    more pages come from the address space reserved at start
 //   limit lowered   |-- used --|--- pool ---|       the pool's pages go back to the kernel, one a
@@ -16,7 +15,7 @@ bool Partition::Shrink() {
   const uint32_t coming = limbo_pages_ + arena_.DrainingUnheld();
   if (arena_.pages_excess() <= coming) return false;  // the rest is on its way
   // One page at a time, and with -M none: there the limit holds for what is stored from now on.
-  return drain_page_ != 0 || (evict_ && FreeUpPage(SizeClasses::kClassesMax));
+  return drain_page_ != 0 || (evict_ && FreeUpPage(kNoClass, /*spare_hot=*/true));
 }
 
 engine::Engine::MoveResult Partition::MovePage(uint32_t number) {
@@ -29,17 +28,6 @@ engine::Engine::MoveResult Partition::MovePage(uint32_t number) {
   if (BytesHeld(c) < 2 * uint64_t{classes_.page_size()}) return Result::kNoSpare;
   const bool large = c == classes_.heads() && item_pages_ > 0;
   return (large ? EvictFrom(c, 1) > 0 : BeginDrainOf(c)) ? Result::kMoved : Result::kNoSpare;
-}
-
-void Partition::CrawlOnce() {
-  crawl_once_.BeginSlice();
-  while (Item* const item = crawl_once_.Next(arena_)) {
-    ClassCounters& counters = class_counters_[item->size_class()];
-    counters.crawler_checked.Add(1);
-    if (!item->DeadAt(deadline())) continue;
-    counters.crawler_reclaimed.Add(1);
-    Reclaim(item, HashOf(item));
-  }
 }
 
 }  // namespace torc::slab

@@ -1,10 +1,9 @@
-#include <doctest/doctest.h>
-
 #include <memory>
 #include <string>
 
 #include "src/slab/slab_engine.h"
 #include "src/slab/testing.h"
+#include "third_party/doctest/doctest.h"
 
 namespace torc::slab {
 namespace {

@@ -12,7 +12,7 @@ constexpr uint64_t kPagesPerPartition = 256;
 constexpr uint64_t kPageSizeMin = uint64_t{16} << 10;
 constexpr uint64_t kPageSizeMax = uint64_t{1} << 20;
 constexpr uint32_t kGranuleShiftMin = 2;  // items are aligned to 4
-constexpr uint32_t kCoarseStepDivisor = 2;
+constexpr uint32_t kCoarseStepDivisor = 14;
 
 // An item's size word has room for the sizes and classes of those in one chunk.
 static_assert(kPageSizeMax / SizeClasses::kLargestPerPage <= Item::kUnchainedValueSizeMax);

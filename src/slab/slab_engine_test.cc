@@ -26,10 +26,9 @@ TEST_CASE("statistics have memcached's names") {
 
   shard.Set("k", "v");
   shard.Get("k");
-  MapSink items, slabs, sizes;
+  MapSink items, slabs;
   engine.Statistics(engine::StatGroup::kItems, items);
   engine.Statistics(engine::StatGroup::kSlabs, slabs);
-  engine.Statistics(engine::StatGroup::kSizes, sizes);
   CHECK(items.values.at("items:1:number") == "1");
   CHECK(items.values.at("items:1:hits_to_cold") == "1");
   CHECK(items.values.size() == 28);
@@ -39,7 +38,6 @@ TEST_CASE("statistics have memcached's names") {
   CHECK(slabs.values.at("1:cmd_set") == "1");
   CHECK(slabs.values.at("active_slabs") == "1");
   CHECK(slabs.values.size() == 18);
-  CHECK(sizes.values.at("sizes_status") == "disabled");
 
   const auto totals = engine.Totals();
   CHECK(totals.items == 1);

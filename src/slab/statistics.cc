@@ -107,8 +107,6 @@ void SlabEngine::Statistics(engine::StatGroup group, engine::StatSink& sink) con
       return ItemStatistics(sink);
     case engine::StatGroup::kSlabs:
       return SlabStatistics(sink);
-    case engine::StatGroup::kSizes:
-      return sink.Put("sizes_status", std::string_view("disabled"));
   }
 }
 

@@ -57,6 +57,7 @@ class Case:
     old: str = ""  # why memcached before 1.6.45 answers otherwise
     only: str = ""  # torc or memcached
     slab: str = ""  # why it holds for torc's slab engine alone
+    walks: bool = False  # it needs an engine that does what operators ask; the example does not
 
     @property
     def shares_server(self) -> bool:
@@ -121,6 +122,8 @@ def run_case(target: Target, case: Case, shared: Server | None, tally: Tally) ->
     try:
         if case.slab and target.engine != "slab":
             raise Skip(case.slab)
+        if case.walks and target.engine not in ("slab", "map"):
+            raise Skip("this engine has no walks, pins to list or limit to change")
         if not case.needs_server:
             case.run(Context(target, None))
         elif case.shares_server:

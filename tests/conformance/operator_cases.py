@@ -44,7 +44,7 @@ def until(holds, what: str, seconds: float = 30) -> None:
 
 
 @case("dumps: every field of metadump's line", server=(),
-      old="1.6.18 has no flags and ends lines otherwise")
+      old="1.6.18 has no flags and ends lines otherwise", walks=True)
 def metadump_fields(context: Context) -> None:
     with context.connect() as client:
         began = int(time.time())
@@ -72,7 +72,7 @@ def metadump_fields(context: Context) -> None:
 
 
 @case("dumps: classes part the items, and cachedump shows one", server=(),
-      old="1.6.18 ends lines otherwise")
+      old="1.6.18 ends lines otherwise", walks=True)
 def classes(context: Context) -> None:
     with context.connect() as client:
         store(client, {b"small%d" % i: b"v" for i in range(20)})
@@ -81,7 +81,7 @@ def classes(context: Context) -> None:
         for line in dump(client, b"lru_crawler metadump hash"):
             key, _, _, _, _, number, _, _ = METADUMP_LINE.fullmatch(line).groups()
             classes.setdefault(int(number), set()).add(key)
-        assert len(classes) >= 2
+        assert len(classes) >= 2 or context.target.engine == "map"
         for number, keys in classes.items():
             lines = dump(client, b"lru_crawler metadump %d" % number)
             dumped = {METADUMP_LINE.fullmatch(line)[1] for line in lines}
@@ -105,7 +105,7 @@ def classes(context: Context) -> None:
 
 
 @case("dumps: whatever stays is shown once while the rest changes", server=("-m", "64"),
-      only="torc")
+      only="torc", walks=True)
 def changes(context: Context) -> None:
     count = 2_000 if context.target.quick else 20_000
     with context.connect() as client, context.connect() as writer:
@@ -135,7 +135,7 @@ def changes(context: Context) -> None:
 
 
 @case("dumps: a client that reads slowly holds little, and others go on", server=("-m", "64"),
-      only="torc")
+      only="torc", walks=True)
 def slow_reader(context: Context) -> None:
     # More than sockets buffer: every byte of such a key takes three in a dump.
     count = 40_000
@@ -164,7 +164,7 @@ def slow_reader(context: Context) -> None:
         slow[0].close()
 
 
-@case("refs: pinned items appear and go", server=("-m", "200", "-I", "8m"), only="torc")
+@case("refs: pinned items appear and go", server=("-m", "200", "-I", "8m"), only="torc", walks=True)
 def refs(context: Context) -> None:
     def listed(client: Client) -> dict[bytes, dict[bytes, bytes]]:
         text = client.ask(b"stats refs\r\n", end=b"END\r\n").removesuffix(b"END\r\n")
@@ -200,7 +200,7 @@ def refs(context: Context) -> None:
         slow[2].close()
 
 
-@case("memory limit: raised and lowered while it runs", server=("-m", "64"), only="torc")
+@case("memory limit: raised and lowered while it runs", server=("-m", "64"), only="torc", walks=True)
 def memory_limit(context: Context) -> None:
     value = b"v" * 1000
     with context.connect() as client:
@@ -214,7 +214,8 @@ def memory_limit(context: Context) -> None:
         assert client.stats()["limit_maxbytes"] == str(16 << 20)
         until(lambda: int(client.stats("slabs")["total_malloced"]) <= 16 << 20, "it shrinks")
         assert 0 < int(client.stats()["bytes"]) <= 16 << 20
-        if not context.server.is_sanitized:
+        # The slab engine gives pages back by itself; what an allocator keeps is its own affair.
+        if context.target.engine == "slab" and not context.server.is_sanitized:
             until(lambda: context.server.resident_kb < full_kb - (30 << 10), "the kernel has it")
         fill(20, 100_000)
         stats = client.stats()
@@ -227,7 +228,8 @@ def memory_limit(context: Context) -> None:
         assert client.stats("settings")["maxbytes"] == str(100 << 20)
 
 
-@case("slabs reassign: pages move, and are counted by class", server=("-m", "64"), only="torc")
+@case("slabs reassign: pages move, and are counted by class", server=("-m", "64"), only="torc",
+      slab="other engines have no pages")
 def reassign(context: Context) -> None:
     with context.connect() as client:
         for first in range(0, 40_000, 1000):
@@ -242,7 +244,7 @@ def reassign(context: Context) -> None:
         assert int(client.stats()["slabs_moved"]) > 0
 
 
-@case("crawl: the dead go at once", server=(), waits=True, only="torc")
+@case("crawl: the dead go at once", server=(), waits=True, only="torc", walks=True)
 def crawl(context: Context) -> None:
     with context.connect() as client:
         store(client, {b"short%d" % i: b"v" for i in range(500)}, exptime=1)
@@ -255,7 +257,7 @@ def crawl(context: Context) -> None:
         assert 0 < reclaimed <= 500, reclaimed  # classes without items are not shown
 
 
-@case("stats sizes: items by size", server=(), only="torc")
+@case("stats sizes: items by size", server=(), only="torc", walks=True)
 def sizes(context: Context) -> None:
     with context.connect() as client:
         store(client, {b"a%d" % i: b"v" for i in range(30)})
@@ -270,3 +272,85 @@ def sizes(context: Context) -> None:
             size = -(-int(METADUMP_LINE.fullmatch(line)[7]) // 32) * 32
             by_size[size] = by_size.get(size, 0) + 1
         assert by_size == counted
+
+
+def connections(client: Client, argument: bytes = b"conns") -> dict[str, dict[str, str]]:
+    """What `stats conns` says, by number."""
+    rows: dict[str, dict[str, str]] = {}
+    for name, value in client.stats(argument.decode()).items():
+        number, _, field = name.partition(":")
+        rows.setdefault(number, {})[field] = value
+    return rows
+
+
+@case("stats conns: where each client is, and what it does", server=("-m", "200"),
+      old="1.6.18 shows other lines")
+def conns(context: Context) -> None:
+    with context.connect() as client:
+        new, idle, middle, upload, swallow, slow = (context.connect() for _ in range(6))
+        idle.ask(b"mn\r\n")
+        middle.send(b"get ke")
+        upload.send(b"set upload 0 0 100000\r\nxxx")
+        swallow.send(b"set swallow 0 0 90000000\r\nxxx")
+        store(client, {b"big": b"v" * 1_000_000})
+        slow.send(b"get big\r\n" * 50)
+        expected = {client: "conn_parse_cmd", new: "conn_new_cmd", idle: "conn_read",
+                    middle: "conn_read", upload: "conn_nread", swallow: "conn_swallow",
+                    slow: "conn_mwrite"}
+        address = {one: "tcp:%s:%d" % one.sock.getsockname()[:2] for one in expected}
+        server = "tcp:%s:%d" % client.sock.getpeername()[:2]
+
+        def states() -> dict[str, str]:
+            return {row["addr"]: row["state"] for row in connections(client).values()}
+
+        # They are read when they are read.
+        wanted = {address[one]: state for one, state in expected.items()}
+        until(lambda: wanted.items() <= states().items(), f"{wanted}: the last seen {states()}")
+        rows = connections(client)
+        own = [row for row in rows.values() if row["addr"] in wanted]
+        assert len(own) == len(wanted)
+        for row in own:
+            assert list(row) == ["addr", "listen_addr", "state", "secs_since_last_cmd"], row
+            assert row["listen_addr"] == server and int(row["secs_since_last_cmd"]) < 60, row
+        listening = [row for row in rows.values() if row["state"] == "conn_listening"]
+        assert listening and all(row["addr"] == server for row in listening), rows
+        assert all(list(row) == ["addr", "state", "secs_since_last_cmd"] for row in listening)
+        # A number stays with its connection; one that is gone is not shown.
+        numbers = {row["addr"]: number for number, row in rows.items() if row in own}
+        slow.close()
+        until(lambda: address[slow] not in states(), "it is gone")
+        rows = connections(client, b"con")
+        assert all(rows[numbers[address[one]]]["addr"] == address[one]
+                   for one in (client, new, idle, middle, upload, swallow))
+        for one in (new, idle, middle, upload, swallow):
+            one.close()
+
+
+@case("stats conns: hundreds, while others come and go", server=(), old="1.6.18 shows other lines")
+def many_conns(context: Context) -> None:
+    with context.connect() as client:
+        stay = [context.connect() for _ in range(300)]
+        for one in stay:
+            one.ask(b"mn\r\n")
+        wanted = Counter("tcp:%s:%d" % one.sock.getsockname()[:2] for one in stay)
+        for _ in range(5):
+            with context.connect() as passing:
+                client.send(b"stats conns\r\n")
+                passing.ask(b"mn\r\n")
+            shown = Counter(re.findall(r":addr (\S+)\r\n", client.read_until(b"END\r\n").decode()))
+            assert all(shown[address] == 1 for address in wanted), wanted - shown
+        for one in stay:
+            one.close()
+
+
+@case("crawls: those that were begun are counted", server=(), only="torc")
+def crawls_counted(context: Context) -> None:
+    with context.connect() as client:
+        assert client.stats()["lru_crawler_starts"] == "0"
+        dump(client, b"lru_crawler metadump all")
+        dump(client, b"lru_crawler mgdump all", b"EN\r\n")
+        assert client.ask(b"lru_crawler crawl all\r\n") == b"OK\r\n"
+        assert client.ask(b"lru_crawler metadump 0\r\n").startswith(b"BADCLASS")
+        assert client.stats()["lru_crawler_starts"] == "3"
+        assert client.ask(b"stats reset\r\n") == b"RESET\r\n"
+        assert client.stats()["lru_crawler_starts"] == "0"

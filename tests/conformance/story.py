@@ -34,6 +34,8 @@ Options stand at the top of a story:
     @ differs NAME                an intended difference, a row of DIFFERENCES.md
     @ old WHY                     memcached before 1.6.45 answers otherwise
     @ only torc                   or memcached
+    @ slab WHY                    it holds for torc's slab engine alone
+    @ walks                       it needs an engine that does what operators ask
 
 When a story ends, `mn` must be answered with `MN` and nothing before it: no byte too many escapes
 notice.

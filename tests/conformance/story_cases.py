@@ -54,6 +54,8 @@ def as_case(story: Story) -> Case:
         waits=story.sleeps,
         old=story.options.get("old", ""),
         only=story.options.get("only", ""),
+        slab=story.options.get("slab", ""),
+        walks="walks" in story.options,
     )
 
 

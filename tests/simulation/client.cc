@@ -42,6 +42,7 @@ constexpr Fixed kFixed[] = {
     {"set c0 0 0 much", kBadLine},
     {"stats reset", "RESET"},
     {"lru_crawler crawl all", "OK"},
+    {"stats detail on", "OK"},
     {"lru_crawler metadump nonsense", "BADCLASS invalid class id"},
     {"slabs automove 0", "OK"},
     {"slabs automove 1", "OK"},
@@ -440,8 +441,9 @@ Command Client::InventLine() {
   Command command;
   if (random_.Chance(200)) {
     static constexpr std::string_view kListings[] = {
-        "stats",       "stats items", "stats slabs",           "stats settings",
-        "stats sizes", "stats refs",  "stats cachedump 3 100", "lru_crawler mgdump all"};
+        "stats",       "stats items",      "stats slabs",           "stats settings",
+        "stats sizes", "stats refs",       "stats cachedump 1 100", "lru_crawler mgdump all",
+        "stats conns", "stats detail dump"};
     command.kind = Kind::kStats;
     command.wire = std::string(kListings[random_.Below(std::size(kListings))]) + "\r\n";
     return command;
@@ -565,7 +567,8 @@ bool Client::HearOne() {
       // Only so many walk over all items at a time.
       while (line != "END" && line != "EN" && !line.starts_with("BUSY")) {
         const bool listed = line.starts_with("STAT ") || line.starts_with("ITEM ") ||
-                            line.starts_with("REF ") || line.starts_with("mg ") || line == "OK";
+                            line.starts_with("REF ") || line.starts_with("mg ") ||
+                            line.starts_with("PREFIX ") || line == "OK";
         if (!listed) throw Mismatch("not of a listing: " + std::string(line));
         if (!TakeLine(&line)) {
           heard_at_ = start;

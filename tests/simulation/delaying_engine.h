@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "src/base/assert.h"
-#include "src/engine/engine.h"
 #include "src/base/random.h"
+#include "src/engine/engine.h"
 
 namespace torc::simulation {
 
@@ -130,6 +130,23 @@ class DelayingEngine final : public engine::Engine {
     inner_->Statistics(group, sink);
   }
   void ResetCounters(ShardId self) override { inner_->ResetCounters(self); }
+  void Walk(ShardId self, engine::WalkCursor* cursor, uint32_t items_max,
+            engine::ItemVisitor& visitor) override {
+    inner_->Walk(self, cursor, items_max, visitor);
+  }
+  void ListPins(ShardId self, engine::WalkCursor* cursor, uint32_t pins_max,
+                engine::PinVisitor& visitor) override {
+    inner_->ListPins(self, cursor, pins_max, visitor);
+  }
+  uint32_t size_classes() const override { return inner_->size_classes(); }
+  uint64_t MemoryLimitMax() const override { return inner_->MemoryLimitMax(); }
+  void SetMemoryLimit(ShardId self, uint64_t bytes) override {
+    inner_->SetMemoryLimit(self, bytes);
+  }
+  MoveResult MovePage(ShardId self, uint32_t from) override { return inner_->MovePage(self, from); }
+  void SetAutomove(ShardId self, bool on) override { inner_->SetAutomove(self, on); }
+  void SetCrawler(ShardId self, bool on) override { inner_->SetCrawler(self, on); }
+  void Crawl(ShardId self) override { inner_->Crawl(self); }
   void CheckInvariants(ShardId self) const override { inner_->CheckInvariants(self); }
 
  private:

@@ -1147,7 +1147,7 @@ TEST_CASE("a shard whose engine has much to answer reads no further, and loses n
   engine.delays.hold = false;
   const std::string answer = Repeat(ValueReply("k", "v") + "END\r\n", 200);
   for (Talker& talker : talkers) CHECK(talker.Hears(answer));
-  CHECK(cluster.Failures(Cause::kReplyNoMemory) == 0);
+  CHECK(cluster.Failures(Cause::kTaskNoMemory) == 0);
   CheckEnds(cluster);
 }
 

@@ -159,7 +159,5 @@
 < ERROR
 > refresh_certs
 < ERROR
-> stats detail on
-< ERROR
-> stats conns
+> stats connsx
 < ERROR
