@@ -109,8 +109,9 @@ class Ring {
   virtual Socket Attach(int fd) = 0;
 
   // Receives into provided buffers until the stream ends, fails, is stopped, or buffers run out
-  // (multishot). Bytes may come with `more` false (the kernel ends a multishot operation when its
-  // completion queue is full): arm it again.
+  // (multishot). It may end with kOk, with bytes (the kernel ends a multishot operation when its
+  // completion queue is full) or without (others took all that is received in one turn): arm it
+  // again. What one turn receives is bounded, but not each operation's share of it.
   virtual void Receive(Socket socket, void* owner) = 0;
 
   // Asks an armed Receive or Accept of this `owner` to end; its last completion tells when it has

@@ -597,6 +597,29 @@ TEST_CASE("a number of buffers the kernel cannot take is refused with a reason")
   CHECK(error.find("power of two") != std::string::npos);
 }
 
+// The kernel fills all buffers that it is offered in one call, however many.
+TEST_CASE("one who sends much gets a few buffers a turn, and does not use them up") {
+  OnEveryShape([](UringOptions options) {
+    options.buffer_count = 256;
+    options.buffer_size_bytes = 4 << 10;
+    UringBed bed(options);
+    Talk talk(bed);
+    const std::string sent = Pattern(8 << 20);
+    size_t written = 0;
+    REQUIRE(bed.Until([&] {
+      written += talk.peer->Write(std::string_view(sent).substr(written));
+      const Connection& connection = talk.connection;
+      CHECK(connection.receive_status == Status::kOk);
+      const size_t before = connection.received.size();
+      bed.Turn();
+      CHECK(connection.received.size() - before <= size_t{64} * options.buffer_size_bytes);
+      return connection.received.size() == sent.size();
+    }));
+    CHECK(talk.connection.received == sent);
+    CHECK(bed.ring().counters().buffers_exhausted.Get() == 0);
+  });
+}
+
 TEST_CASE("a full completion queue is counted, and loses nothing") {
   OnEveryShape([](UringOptions options) {
     options.submission_entries = 4;

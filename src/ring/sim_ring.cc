@@ -354,6 +354,9 @@ void SimRing::ProceedReceive(Operation* operation) {
     if (random().Chance(options().rejected_chance)) {
       return Finish(operation, Status::kRejected, EINVAL);
     }
+    if (!free_.empty() && random().Chance(options().share_chance)) {
+      return Finish(operation, Status::kOk, 0);
+    }
     if (free_.empty() || random().Chance(options().no_buffers_chance)) {
       counters_.buffers_exhausted.Add(1);
       return Finish(operation, Status::kNoBuffers, ENOBUFS);
@@ -546,6 +549,7 @@ SimOptions SimOptions::Rough() {
   options.split_chance = 300;
   options.short_send_chance = 200;
   options.no_buffers_chance = 50;
+  options.share_chance = 50;
   options.overflow_chance = 50;
   options.file_limit_chance = 50;
   options.wake_repeat_chance = 200;

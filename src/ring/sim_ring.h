@@ -51,6 +51,7 @@ struct SimOptions {
   uint32_t split_chance = 0;       // a receive brings fewer bytes than there are
   uint32_t short_send_chance = 0;  // a send ends before all is sent
   uint32_t no_buffers_chance = 0;  // a receive ends with kNoBuffers though there are buffers
+  uint32_t share_chance = 0;       // likewise with kOk: others took this turn's
   uint32_t overflow_chance =
       0;  // a full completion queue: counted, and the multishot operation ends
   uint32_t file_limit_chance =

@@ -25,8 +25,10 @@ namespace {
 // Only one group of provided buffers per ring.
 constexpr uint16_t kBufferGroup = 0;
 // Provided buffers offered to the kernel at first. It uses them in turn, all that are offered, so
-// that offering 4 MB for one connection's sake makes 4 MB resident. More are offered as soon as the
-// completions of one turn took three quarters of them.
+// that offering 4 MB for one connection's sake makes 4 MB resident; and it fills all that it can
+// within one call, which copies 4 MB then. More are offered as soon as the completions of one turn
+// took three quarters of them, or found none: for many connections with a little each. While they
+// come full they are few again: those who send much take several turns.
 constexpr uint32_t kBuffersOfferedAtFirst = 32;
 
 // io_uring's length of one send is 32 bits and its result signed: longer pieces leave in several
@@ -162,6 +164,7 @@ class Implementation final : public UringRing {
   }
   void OfferBuffer(uint32_t buffer);
   void OfferBuffersWanted();
+  void WantMoreBuffers();
 
   UringOptions options_;
   io_uring ring_{};
@@ -186,6 +189,8 @@ class Implementation final : public UringRing {
   std::vector<uint16_t> buffers_spare_;  // neither lent nor offered; used last, offered first
   uint32_t buffers_offered_ = 0;
   uint32_t buffers_wanted_ = 0;  // to be offered
+  uint32_t turn_buffers_ = 0;    // that this turn's receives took
+  uint64_t turn_bytes_ = 0;      // in them
 
   // Of the table of direct descriptors: slots that came back, and those never used, which cost no
   // memory yet.
@@ -590,6 +595,12 @@ void Implementation::Reap() {
   }
   io_uring_smp_store_release(ring_.cq.khead, head);
   counters_.completions.Add(head - head_before);
+  // They came full, and more than half as many again as are offered at first.
+  if (turn_bytes_ > kBuffersOfferedAtFirst * 3 / 2 * uint64_t{options_.buffer_size_bytes}) {
+    buffers_wanted_ = std::max(buffers_wanted_ / 2, kBuffersOfferedAtFirst);
+  }
+  turn_buffers_ = 0;
+  turn_bytes_ = 0;
 }
 
 void Implementation::Deliver(const io_uring_cqe& cqe) {
@@ -612,10 +623,14 @@ void Implementation::Deliver(const io_uring_cqe& cqe) {
 
 void Implementation::DeliverReceive(const io_uring_cqe& cqe, Completion* completion) {
   if (completion->status == Status::kNoBuffers) {
-    // Not exhausted if there are spare ones: the burst was the first of its size.
-    if (buffers_spare_.empty()) counters_.buffers_exhausted.Add(1);
-    buffers_wanted_ = std::min(2 * buffers_wanted_, options_.buffer_count);
-    OfferBuffersWanted();
+    // Not exhausted if there are spare ones: only those offered are used up.
+    if (buffers_spare_.empty()) {
+      counters_.buffers_exhausted.Add(1);
+    } else {
+      completion->status = Status::kOk;
+      completion->system_error = 0;
+    }
+    WantMoreBuffers();
   }
   if (cqe.res == 0) completion->status = Status::kEndOfStream;
   if ((cqe.flags & IORING_CQE_F_BUFFER) == 0) return;
@@ -629,10 +644,18 @@ void Implementation::DeliverReceive(const io_uring_cqe& cqe, Completion* complet
   counters_.buffers_lent.Add(1);
   completion->buffer = static_cast<BufferId>(buffer);
   completion->data = BufferData(buffer);
-  if (buffers_offered_ < buffers_wanted_ / 4) {
+  ++turn_buffers_;
+  turn_bytes_ += static_cast<uint32_t>(cqe.res);
+  if (buffers_offered_ < buffers_wanted_ / 4) WantMoreBuffers();
+}
+
+// Of the buffers that this turn's receives took, at least half must be more than half empty: so
+// many connections, not so many bytes.
+void Implementation::WantMoreBuffers() {
+  if (turn_bytes_ <= turn_buffers_ / 2 * options_.buffer_size_bytes) {
     buffers_wanted_ = std::min(2 * buffers_wanted_, options_.buffer_count);
-    OfferBuffersWanted();
   }
+  OfferBuffersWanted();
 }
 
 void Implementation::DeliverInternal(const io_uring_cqe& cqe) {

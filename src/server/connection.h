@@ -86,6 +86,7 @@ struct alignas(64) Connection : ListLink<AllTag>,
   uint32_t turn = 0;   // the last turn in which it was read, and what it has had of it
   uint32_t turn_commands = 0;
   uint32_t turn_operations = 0;
+  uint32_t turn_upload_bytes = 0;
   union {
     uint32_t swallow = 0;          // kSwallow: bytes of a value still to drop
     RelativeSeconds keys_exptime;  // kKeys of gat, gats; kBroadcast of flush_all
@@ -97,13 +98,13 @@ struct alignas(64) Connection : ListLink<AllTag>,
   MessageKind broadcast_kind = MessageKind::kFlush;
   proto::Command keys_command = proto::Command::kGet;
   ConnectionState state = ConnectionState::kCommand;
-  bool long_line = false;     // a get's line is being read in parts; its keys so far are answered
-  bool receiving = false;     // a receive is armed
-  bool stop_receive = false;  // and was asked to end
-  bool read_closed = false;   // the stream has ended
-  bool sending = false;
-  bool broken = false;          // nothing more can be sent
-  bool closing_socket = false;  // Close is under way
+  bool long_line : 1 = false;  // a get's line is being read in parts; its keys so far are answered
+  bool receiving : 1 = false;  // a receive is armed
+  bool stop_receive : 1 = false;  // and was asked to end
+  bool read_closed : 1 = false;   // the stream has ended
+  bool sending : 1 = false;
+  bool broken : 1 = false;          // nothing more can be sent
+  bool closing_socket : 1 = false;  // Close is under way
 };
 // An idle connection costs this, its entry in the roster, and what the kernel keeps of it;
 // memcached's costs 510 bytes.

@@ -61,6 +61,12 @@ inline constexpr uint32_t kSlowClientSeconds = 5;
 inline constexpr uint32_t kInputSegmentsHigh = 4;
 // Keys that one connection may put into one turn: fairness. Its commands are limited by -R.
 inline constexpr uint32_t kOperationsPerTurn = 128;
+// Bytes of values arriving in parts that one turn copies into their items: of one connection, and
+// of all. What is left stays in its buffers until a later turn, so that no small request waits for
+// more than this, 0.1 ms of copying. The first must not be much larger than what a turn receives
+// (512 KiB while large values arrive, see UringRing), or two uploads would wait for each other.
+inline constexpr uint32_t kUploadBytesPerTurn = 256 << 10;
+inline constexpr uint32_t kTurnUploadBytesMax = 512 << 10;
 // Operations of one connection under way to other shards.
 inline constexpr uint32_t kPendingTasksHigh = 128;
 
@@ -76,6 +82,12 @@ inline constexpr uint32_t kAwaitedHigh = 8 << 10;
 // Pieces of one gathered send (the kernel's UIO_MAXIOV is 1,024), and of all sends of one turn.
 inline constexpr uint32_t kSendPiecesMax = 128;
 inline constexpr uint32_t kTurnPiecesMax = 8 << 10;
+// Bytes of one send, and of the sends with which a turn begins no further one: the kernel copies
+// them all before the call that submits them returns. Replies up to kSendSmallBytes are neither
+// counted nor held back.
+inline constexpr uint32_t kSendBytesMax = 256 << 10;
+inline constexpr uint32_t kTurnSendBytesMax = 768 << 10;
+inline constexpr uint32_t kSendSmallBytes = 16 << 10;
 
 // Replies of one batch: every operation may be joined by others that need no engine.
 inline constexpr uint32_t kBatchEntriesMax = 2 * engine::kBatchMax;
@@ -98,6 +110,8 @@ static_assert(proto::kValueHeaderBytesMax + kCopyValueBytesMax + 7 <= kBlockByte
 static_assert(proto::kUnfinishedLineBytesMax <= kBlockBytes - 16, "a partial line fits one block");
 static_assert(kReceiveBufferBytes <= kBlockBytes - 16, "input can move to a block");
 static_assert(kReceiveBuffers < 0xFFFF, "buffer numbers are 16 bits");
+static_assert(kUploadBytesPerTurn < kTurnUploadBytesMax, "one upload leaves room for another");
+static_assert(kSendSmallBytes < kSendBytesMax && kSendBytesMax < kTurnSendBytesMax);
 
 }  // namespace torc::server
 

@@ -151,19 +151,21 @@ void Output::FillFrom(Buffers& buffers, OutNode* gap, Output& reply) {
   reply = Output();
 }
 
-size_t Output::Gather(const engine::Engine& engine, std::span<iovec> pieces,
+size_t Output::Gather(const engine::Engine& engine, std::span<iovec> pieces, uint64_t bytes_max,
                       uint64_t* bytes) const {
   size_t count = 0;
   uint32_t from = head_sent_;
   *bytes = 0;
   const auto add = [&](const char* data, size_t size) {
+    size = std::min(size, bytes_max - *bytes);
     pieces[count++] = {const_cast<char*>(data), size};
     *bytes += size;
   };
-  for (const OutNode* node = head_; node != nullptr && count < pieces.size(); node = node->next) {
+  const auto full = [&] { return count == pieces.size() || *bytes == bytes_max; };
+  for (const OutNode* node = head_; node != nullptr && !full(); node = node->next) {
     if (node->kind == OutNode::Kind::kPending) break;
     if (node->kind == OutNode::Kind::kPinned) {
-      while (from < node->size && count < pieces.size()) {
+      while (from < node->size && !full()) {
         const std::span<const char> piece = engine.Piece(node->item, from);
         add(piece.data(), piece.size());
         from += static_cast<uint32_t>(piece.size());

@@ -66,9 +66,10 @@ class Output {
   void FillConstant(OutNode* gap, std::string_view bytes);
   void FillFrom(Buffers& buffers, OutNode* gap, Output& reply);
 
-  // Gathers what can be sent, at most pieces.size() pieces. Returns how many. `*bytes` is their
-  // sum.
-  size_t Gather(const engine::Engine& engine, std::span<iovec> pieces, uint64_t* bytes) const;
+  // Gathers what can be sent, at most pieces.size() pieces and `bytes_max` bytes. Returns how many
+  // pieces. `*bytes` is their sum.
+  size_t Gather(const engine::Engine& engine, std::span<iovec> pieces, uint64_t bytes_max,
+                uint64_t* bytes) const;
 
   // Removes what was sent.
   void Consume(Buffers& buffers, PinHolder& pins, uint64_t bytes);

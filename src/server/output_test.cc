@@ -70,10 +70,10 @@ struct Fixture : PinHolder {
     return &values.back();
   }
   // What Gather shows.
-  std::string Sendable(size_t pieces_max = 1000) {
+  std::string Sendable(size_t pieces_max = 1000, uint64_t bytes_max = UINT64_MAX) {
     std::vector<iovec> pieces(pieces_max);
     uint64_t bytes = 0;
-    const size_t count = out.Gather(engine, pieces, &bytes);
+    const size_t count = out.Gather(engine, pieces, bytes_max, &bytes);
     std::string text;
     for (size_t i = 0; i < count; ++i) {
       REQUIRE(pieces[i].iov_len > 0);
@@ -110,6 +110,25 @@ TEST_CASE_FIXTURE(Fixture, "replies are shown in order and go as they are sent")
   CheckNothingHeld();
 }
 
+TEST_CASE_FIXTURE(Fixture, "no more bytes are shown than asked for, wherever that cuts them") {
+  std::string value;
+  while (value.size() < 2500) value += std::to_string(value.size());
+  REQUIRE(out.Append(buffers, "VALUE "));
+  REQUIRE(out.AppendPinned(buffers, Pinned(value), 3, static_cast<uint32_t>(value.size())));
+  REQUIRE(out.AppendConstant(buffers, "\r\n"));
+  const std::string all = Sendable();
+  for (uint64_t most = 1; most <= all.size() + 1; ++most) {
+    REQUIRE(Sendable(1000, most) == all.substr(0, most));
+  }
+  for (size_t sent = 0; sent < all.size();) {
+    const std::string slice = Sendable(1000, 300);
+    REQUIRE(slice == all.substr(sent, 300));
+    Consume(slice.size());
+    sent += slice.size();
+  }
+  CheckNothingHeld();
+}
+
 TEST_CASE_FIXTURE(Fixture, "less may be committed than was reserved, and nothing at all") {
   char* const room = out.Reserve(buffers, 100);
   REQUIRE(room != nullptr);
@@ -131,7 +150,7 @@ TEST_CASE_FIXTURE(Fixture,
   REQUIRE(out.Append(buffers, "first"));
   std::vector<iovec> pieces(4);
   uint64_t bytes = 0;
-  REQUIRE(out.Gather(engine, pieces, &bytes) == 1);
+  REQUIRE(out.Gather(engine, pieces, UINT64_MAX, &bytes) == 1);
   REQUIRE(out.Append(buffers, std::string(3 * sizeof(Block::bytes), 'x')));
   CHECK(std::string_view(static_cast<const char*>(pieces[0].iov_base), 5) == "first");
   Consume(5);

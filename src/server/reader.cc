@@ -52,7 +52,7 @@ Reader::Step Reader::Read(Connection& c) {
   if (c.turn != turn_) {
     c.turn = turn_;
     c.read_at = core_.shard.now();
-    c.turn_commands = c.turn_operations = 0;
+    c.turn_commands = c.turn_operations = c.turn_upload_bytes = 0;
   }
   const uint32_t commands_max = static_cast<uint32_t>(core_.shared.options.requests_per_turn);
   while (true) {
@@ -446,9 +446,14 @@ Reader::Step Reader::ReadUpload(Connection& c) {
     if (core_.batch.full()) return Step::kBatch;
     size_t size = 1;
     if (task->received < value_size) {
+      const uint32_t share =
+          std::min(kUploadBytesPerTurn - c.turn_upload_bytes, upload_bytes_left_);
+      if (share == 0) return c.turn_upload_bytes == 0 ? Step::kTurn : Step::kShare;
       const std::span<char> window = engine_.Window({task->op.item}, task->received);
-      size = std::min<size_t>({window.size(), s->size, value_size - task->received});
+      size = std::min<size_t>({window.size(), s->size, value_size - task->received, share});
       std::memcpy(window.data(), s->data, size);
+      c.turn_upload_bytes += static_cast<uint32_t>(size);
+      upload_bytes_left_ -= static_cast<uint32_t>(size);
     } else {
       task->tail[task->received - value_size] = s->data[0];
     }

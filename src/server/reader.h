@@ -39,13 +39,17 @@ class Reader {
     kGoOn,     // on with the next step; Read does not end so
     kInput,    // everything that arrived is consumed
     kShare,    // the connection has used up its share of the turn: again next turn
+    kTurn,     // the others have used up what all share, it has had nothing: first next turn
     kBatch,    // the batch is full, or must be executed before this connection goes on
     kLater,    // memory, or room in a mailbox, must come free: try again soon
     kBlocked,  // an answer must come, or its output drain: marked ready then
     kClosing,
   };
   // A new turn: every connection has its full share again.
-  void BeginTurn() { ++turn_; }
+  void BeginTurn() {
+    ++turn_;
+    upload_bytes_left_ = kTurnUploadBytesMax;
+  }
   // Reads what `c` has. Requires a batch that is not full.
   Step Read(Connection& c);
 
@@ -94,6 +98,7 @@ class Reader {
   GlobalCommands& commands_;
   engine::Engine& engine_;
   uint32_t turn_ = 1;
+  uint32_t upload_bytes_left_ = kTurnUploadBytesMax;  // that may still be copied in this turn
 };
 
 }  // namespace torc::server

@@ -220,10 +220,12 @@ void Worker::OnReceive(Connection& c, const Completion& completion) {
       core_.Break(c, Cause::kReceiveFailed, completion.system_error);
       break;
   }
-  // To be armed again, or to be closed, once what was received is read.
+  // To be armed again, or to be closed, once what was received is read. If that is nothing, others
+  // took all the buffers: it comes before them.
   if (c.state == State::kClosing) {
     core_.MarkDirty(c);
   } else {
+    if (c.in_head == nullptr) KeepReceiving(c);
     core_.MarkReady(c);
   }
 }
@@ -290,7 +292,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
     DropSlowClients();
   }
   Flush();
-  pieces_used_ = 0;
+  pieces_used_ = send_bytes_ = 0;
   NoteRingFailures();
 
   if (stopping_) {
@@ -303,7 +305,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
       all_.ForEach([&](Connection& c) { core_.Break(c, Cause::kStopCutOff); });
     }
   }
-  if (!core_.ready.empty() || !core_.dirty.empty()) return 0;
+  if (!core_.ready.empty() || !passed_over_.empty() || !core_.dirty.empty()) return 0;
   // Memory comes free as soon as the other shards have had a turn: at once, if there are none. Else
   // not by spinning: they may need this core for it.
   if (stalled_) return core_.shard.shards() == 1 ? 0 : kRetryNs;
@@ -317,6 +319,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
 
 bool Worker::ReadReady() {
   ReadyList reading;
+  reading.Splice(passed_over_);
   reading.Splice(core_.ready);
   while (!reading.empty()) {
     if (desk_.crowded()) [[unlikely]] {
@@ -350,6 +353,9 @@ void Worker::AfterRead(Connection& c, Reader::Step stop) {
       break;
     case Reader::Step::kShare:
       core_.MarkReady(c);
+      break;
+    case Reader::Step::kTurn:
+      if (!ReadyList::Linked(c)) passed_over_.PushBack(c);
       break;
     case Reader::Step::kLater:
       if (!ReadyList::Linked(c)) later_.PushBack(c);
@@ -390,8 +396,9 @@ void Worker::RelieveBuffers() {
     if (c->in_head == nullptr || c->state == State::kClosing) continue;
     if (c->batch == core_.batch.serial()) {
       holding_.PushBack(*c);  // part of the batch is left over: next turn
-    } else if (scarce) {
-      MoveInputToBlocks(*c);
+    } else if (scarce && !(c->state == State::kUpload && ReadyList::Linked(*c))) {
+      MoveInputToBlocks(*c);  // but for what waits only for its next turn: copying is what it is
+                              // spared
     } else if (!ReadyList::Linked(*c)) {
       holding_.PushBack(*c);  // nobody looks at it until it can go on: it may become scarce before
     }
@@ -479,17 +486,21 @@ bool Worker::Send(Connection& c) {
   if (c.sending || c.broken || !c.out.sendable()) return true;
   const size_t room = std::min<size_t>(kSendPiecesMax, kTurnPiecesMax - pieces_used_);
   if (room == 0) return false;
+  const bool small = c.out.bytes() <= kSendSmallBytes;
+  if (!small && send_bytes_ >= kTurnSendBytesMax) return false;
   const std::span<iovec> pieces(&pieces_[pieces_used_], room);
   uint64_t bytes = 0;
-  const size_t count = c.out.Gather(core_.engine(), pieces, &bytes);
+  const size_t count = c.out.Gather(core_.engine(), pieces, kSendBytesMax, &bytes);
   if (count == 0) {
     // Nothing but empty stretches before a gap.
     Consume(c, 0);
     return true;
   }
   pieces_used_ += static_cast<uint32_t>(count);
+  if (!small) send_bytes_ += static_cast<uint32_t>(bytes);
   // Only if the rest follows as soon as this is sent: bytes behind a gap may be long in coming.
-  const bool more_follows = count == kSendPiecesMax && !c.out.has_gap() && bytes < c.out.bytes();
+  const bool is_part = count == kSendPiecesMax || bytes == kSendBytesMax;
+  const bool more_follows = is_part && !c.out.has_gap() && bytes < c.out.bytes();
   core_.shard.ring().Send(c.socket, pieces.first(count), more_follows, &c);
   c.sending = true;
   c.sent_at = core_.shard.now();

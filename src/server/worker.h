@@ -74,7 +74,7 @@ class Worker final : public shard::Service, private GlobalCommands {
 
   void Flush();
   void Consume(Connection& c, uint64_t bytes);
-  // False: this turn's pieces are used up.
+  // False: this turn's pieces, or bytes, are used up.
   bool Send(Connection& c);
   // Closes a closing connection as far as it can be. True: it must be looked at again next turn.
   bool CloseIfDone(Connection& c);
@@ -94,10 +94,12 @@ class Worker final : public shard::Service, private GlobalCommands {
   AllList all_;
   StarvedList starved_;
   HoldingList holding_;
-  ReadyList later_;  // to be tried again soon
+  ReadyList later_;        // to be tried again soon
+  ReadyList passed_over_;  // had nothing of the turn: first in the next one
   std::deque<Acceptor> acceptors_;
   std::array<iovec, kTurnPiecesMax> pieces_;
-  uint32_t pieces_used_ = 0;
+  uint32_t pieces_used_ = 0;  // in this turn
+  uint32_t send_bytes_ = 0;   // likewise, of replies that are not small
   bool stalled_ = false;
   bool stopping_ = false;
   bool accepting_ = true;  // counted in Shared::accepting

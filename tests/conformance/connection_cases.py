@@ -165,10 +165,9 @@ def slow_reader(context: Context) -> None:
         other.ask(b"set big 0 0 %d\r\n%s\r\n" % (size, b"x" * size))
         slow.sock.sendall(b"get big\r\n" * count)
         time.sleep(0.2)
-        start = time.monotonic()
+        # Held up, these would have no answer at all: nobody reads for the other one until they have.
         for _ in range(200):
             assert other.ask(b"mn\r\n") == b"MN\r\n"
-        assert time.monotonic() - start < context.target.timeout / 2
         got = slow.read(len(answer) * count)
         assert got == answer * count, shorten(got)
 

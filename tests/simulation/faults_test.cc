@@ -150,6 +150,23 @@ TEST_CASE("receives that find no buffer go on when there are some again") {
   CheckEnds(cluster);
 }
 
+// The ring offers more next turn: no failure, and nothing to wait for.
+TEST_CASE("receives that find a turn's buffers used up go on in the next, and count nothing") {
+  ClusterOptions options;
+  options.ring.share_chance = 500;
+  Cluster cluster(options);
+  std::vector<Talker> talkers;
+  for (int i = 0; i < 20; ++i) talkers.emplace_back(cluster);
+  for (Talker& talker : talkers) CHECK(talker.Asks("mn\r\n", "MN\r\n"));
+  const std::string value = Pattern(100'000);
+  for (Talker& talker : talkers) {
+    CHECK(talker.Asks(Set("k", value) + "get k\r\n",
+                      "STORED\r\n" + ValueReply("k", value) + "END\r\n"));
+  }
+  CHECK(cluster.Failures(Cause::kReceiveNoBuffer) == 0);
+  CheckEnds(cluster);
+}
+
 TEST_CASE("with a handful of buffers many clients are served") {
   ClusterOptions options;
   options.shards = 2;
@@ -353,6 +370,91 @@ TEST_CASE("a client that does not read is held back, and others are served") {
     }
     return replies == kGets;
   }));
+  CheckEnds(cluster);
+}
+
+// A turn copies so much of the values that arrive, and of each connection's, and no more.
+TEST_CASE("large uploads take turns, one after the other, and hold up nobody") {
+  ClusterOptions options;
+  options.ring.window_bytes = 1 << 20;  // all that is said is there to be received at once
+  for (const size_t count : {1u, 8u}) {
+    CAPTURE(count);
+    Cluster cluster(options);
+    const std::string value = Pattern(440'000);
+    static_assert(8 * 440'000 < server::kReceiveBuffers * server::kReceiveBufferBytes);
+    static_assert(440'000 > server::kUploadBytesPerTurn);
+    Talker other(cluster);
+    std::vector<Talker> talkers;
+    for (size_t i = 0; i < count; ++i) talkers.emplace_back(cluster);
+    CHECK(other.Asks("mn\r\n", "MN\r\n"));
+    for (size_t i = 0; i < count; ++i) {
+      const std::string set = Set("large" + std::to_string(i), value);
+      CHECK(talkers[i].SaySome(set) == set.size());
+    }
+    other.SaySome("mn\r\n");
+
+    const uint64_t start = cluster.turns();
+    uint64_t served = 0;
+    uint64_t first_stored = 0;
+    REQUIRE(Until(cluster, [&] {
+      const auto stored = [](Talker& talker) { return talker.wire().unread() != 0; };
+      if (served == 0 && other.wire().unread() != 0) served = cluster.turns();
+      if (first_stored == 0 && std::any_of(talkers.begin(), talkers.end(), stored)) {
+        first_stored = cluster.turns();
+      }
+      return std::all_of(talkers.begin(), talkers.end(), stored);
+    }));
+    CHECK(served < first_stored);
+    CHECK(cluster.turns() - start >= count * value.size() / server::kTurnUploadBytesMax);
+    // Each had its first share before one had its second.
+    CHECK(first_stored - start > count * server::kUploadBytesPerTurn / server::kTurnUploadBytesMax);
+    for (size_t i = 0; i < count; ++i) {
+      const std::string key = "large" + std::to_string(i);
+      CHECK(talkers[i].Hears("STORED\r\n"));
+      CHECK(other.Asks("get " + key + "\r\n",
+                       (i == 0 ? "MN\r\n" : "") + ValueReply(key, value) + "END\r\n"));
+    }
+    CHECK(cluster.Failures(Cause::kReceiveNoBuffer) == 0);
+    CheckEnds(cluster);
+  }
+}
+
+// Likewise of what is sent.
+TEST_CASE("large replies take turns, and hold up nobody") {
+  ClusterOptions options;
+  options.ring.window_bytes = 2 << 20;  // all of them could leave at once
+  Cluster cluster(options);
+  const std::string value = Pattern(1'000'000);
+  Talker other(cluster);
+  CHECK(other.Asks(Set("large", value), "STORED\r\n"));
+  std::vector<Talker> talkers;
+  for (int i = 0; i < 8; ++i) talkers.emplace_back(cluster);
+  CHECK(other.Asks("mn\r\n", "MN\r\n"));
+  const std::string reply = ValueReply("large", value) + "END\r\n";
+  for (Talker& talker : talkers) talker.SaySome("get large\r\n");
+  other.SaySome("mn\r\n");
+
+  std::vector<size_t> arrived(talkers.size(), 0);
+  size_t least = 0;
+  bool served = false;
+  REQUIRE(Until(cluster, [&] {
+    size_t in_this_turn = 0;
+    for (size_t i = 0; i < talkers.size(); ++i) {
+      const size_t now = talkers[i].wire().unread();
+      CHECK(now - arrived[i] <= server::kSendBytesMax);
+      in_this_turn += now - arrived[i];
+      arrived[i] = now;
+    }
+    CHECK(in_this_turn < server::kTurnSendBytesMax + server::kSendBytesMax);
+    const auto [low, high] = std::minmax_element(arrived.begin(), arrived.end());
+    CHECK(*high - *low <= 2 * server::kSendBytesMax);
+    least = *low;
+    if (other.wire().unread() != 0) served = true;
+    if (*high == reply.size()) CHECK(served);
+    return least == reply.size();
+  }));
+  for (Talker& talker : talkers) CHECK(talker.Hears(reply));
+  CHECK(other.Hears("MN\r\n"));
   CheckEnds(cluster);
 }
 

@@ -39,6 +39,7 @@ ring::SimOptions RingOptions(Weather weather, Random* random) {
     options.split_chance = up_to(500);
     options.short_send_chance = up_to(300);
     options.no_buffers_chance = up_to(50);
+    options.share_chance = up_to(50);
     options.overflow_chance = up_to(50);
     options.file_limit_chance = up_to(100);
     options.wake_repeat_chance = up_to(200);
