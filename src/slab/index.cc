@@ -13,8 +13,8 @@ namespace torc::slab {
 namespace {
 
 // Growth begins at this load, in percent of the slots. With random hashes inserts find places up to
-// 0.97 in a table that was only filled, and 0.96 in one whose entries came and went
-// (index_test.cc): so growth has time to take its small steps.
+// 0.99, in a table that was only filled and in one whose entries came and went (index_test.cc): so
+// growth has time to take its small steps.
 constexpr uint64_t kLoadMaxPercent = 94;
 
 // Each growth adds 24 percent: after it the load is 0.77, and while a table fills, an entry costs
@@ -35,7 +35,7 @@ constexpr uint32_t kBucketsWhenFull = 64;
 constexpr uint32_t kTriesWhenFull = 4;
 
 // How many full buckets to look at for an entry that could give way, and how far from the home: a
-// bound on the time of an insert, some 10 us.
+// bound on the time of an insert.
 constexpr uint32_t kSearchBuckets = 768;
 constexpr uint32_t kSearchReach = 2048;
 

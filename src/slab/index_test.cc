@@ -2,12 +2,14 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <charconv>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <random>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -270,6 +272,106 @@ TEST_CASE("entries that a growing table cannot place are handed to the owner") {
   }
   CHECK(dropped_count >= 2 * kCrowd - Index::kOccupantsMax);
   population.Check();
+}
+
+// Two threads that look one key up all the time, and count how often they missed it.
+class Readers {
+ public:
+  Readers(const Index& index, uint64_t hash, const std::string& key) {
+    for (std::atomic<uint64_t>& lookups : lookups_) {
+      threads_.emplace_back([this, &index, &lookups, hash, key] {
+        while (!done_.load()) {
+          if (index.Find(hash, key) == nullptr) misses_.fetch_add(1);
+          lookups.fetch_add(1);
+        }
+      });
+    }
+    AwaitLookup();
+  }
+  ~Readers() { Stop(); }
+  void Stop() {
+    done_.store(true);
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+  // Until each has ended the lookup in which it was.
+  void AwaitLookup() {
+    for (std::atomic<uint64_t>& lookups : lookups_) {
+      const uint64_t before = lookups.load();
+      while (lookups.load() == before) std::this_thread::yield();
+    }
+  }
+  uint64_t misses() const { return misses_.load(); }
+
+ private:
+  std::atomic<uint64_t> lookups_[2] = {};
+  std::atomic<uint64_t> misses_{0};
+  std::atomic<bool> done_{false};
+  std::vector<std::thread> threads_;
+};
+
+TEST_CASE("readers find an entry that gives way and comes home again and again") {
+  constexpr uint32_t kBuckets = 64, kHome = 20, kSlots = Index::kSlotsPerBucket;
+  const auto hash_at = [](uint64_t bucket) { return (bucket << Index::kPositionBits) / kBuckets; };
+  Items items(200);
+  Index index(items.IndexOf(kBuckets));
+  uint32_t n = 0;
+  const auto add = [&](uint64_t hash) {
+    const Ref ref = items.Make(n, KeyWith(hash, n));
+    ++n;
+    REQUIRE(index.Insert(hash, ref) == Index::InsertResult::kInserted);
+    return ref;
+  };
+  // The first entry of kHome is the one that gives way. All buckets of the home before it are full
+  // (jumps 0, 1, 3, 10), but the next bucket of kHome is not.
+  const Ref moving = add(hash_at(kHome));
+  for (uint32_t i = 1; i < kSlots; ++i) add(hash_at(kHome));
+  for (const uint32_t bucket : {kHome - 1, kHome + 2, kHome + 9}) {
+    for (uint32_t i = 0; i < kSlots; ++i) add(hash_at(bucket));
+  }
+  const uint64_t hash = hash_at(kHome), other_hash = hash_at(kHome - 1);
+  const std::string key = KeyWith(hash, 0);
+  const Ref other = add(other_hash);
+  REQUIRE(index.Occupant(hash, 0) == other);
+  REQUIRE(index.Occupant(hash, kSlots) == moving);
+  index.Erase(other_hash, other);
+  REQUIRE(index.Occupant(hash, 0) == moving);
+  Readers readers(index, hash, key);
+  for (uint32_t i = 0; i < 1'000'000; ++i) {
+    REQUIRE(index.Insert(other_hash, other) == Index::InsertResult::kInserted);
+    index.Erase(other_hash, other);
+  }
+  readers.Stop();
+  CHECK(readers.misses() == 0);
+  Check(index);
+}
+
+TEST_CASE("readers find an entry that growth moves") {
+  constexpr uint32_t kCount = 150'000;
+  Items items(kCount);
+  Index index(items.IndexOf(8));
+  // More of one position than a bucket holds: the last one is never at home, where a lookup would
+  // look twice.
+  constexpr uint32_t kCrowd = Index::kSlotsPerBucket + 4;
+  constexpr uint64_t kHash = 0x5555555555;
+  for (uint32_t n = 0; n < kCrowd; ++n) {
+    REQUIRE(index.Insert(kHash, items.Make(n, KeyWith(kHash, n))) ==
+            Index::InsertResult::kInserted);
+  }
+  Readers readers(index, kHash, KeyWith(kHash, kCrowd - 1));
+  uint32_t growths = 0;
+  for (uint32_t n = kCrowd; n < kCount; ++n) {
+    REQUIRE(index.Insert(Mix(n), items.Make(n, KeyWith(Mix(n), n))) ==
+            Index::InsertResult::kInserted);
+    if (!index.has_retired()) continue;
+    readers.AwaitLookup();
+    index.FreeRetired();
+    ++growths;
+  }
+  readers.Stop();
+  CHECK(readers.misses() == 0);
+  CHECK(growths > 15);
+  Check(index);
 }
 
 }  // namespace
