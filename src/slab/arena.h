@@ -53,6 +53,7 @@ struct Page {
   PageId previous = 0;       // ring of the class
   PageId next_free = 0;      // class's list of pages with free chunks
   PageId previous_free = 0;  // 0: the list's first
+  uint32_t spared_at = 0;    // the partition's clock when it was found worth keeping; 0: never
 };
 
 // One size class's pages. The counters are for statistics, and written by the owner only.
