@@ -124,8 +124,7 @@ OperatorRequest ReadSlabs(const Words& words, uint32_t class_max) {
     return ReadDouble(words.at[2], &ratio) ? Make(Kind::kTuning) : Fail(Cause::kOperatorUsage);
   }
   if (words.at[1] == "window") {
-    return ReadStrictU32(words.at[2], &number) ? Make(Kind::kTuning)
-                                               : Fail(Cause::kOperatorNumber);
+    return ReadStrictU32(words.at[2], &number) ? Make(Kind::kTuning) : Fail(Cause::kOperatorNumber);
   }
   if (!ReadStrictU32(words.at[1], &number)) return Fail(Cause::kOperatorNumber);
   return number <= 2 ? Make(Kind::kAutomove, number) : Fail(Cause::kOperatorUsage);

@@ -13,8 +13,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "src/base/cause.h"
 #include "proto/text/request.h"
+#include "src/base/cause.h"
 
 namespace torc::proto {
 

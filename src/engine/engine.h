@@ -161,12 +161,12 @@ struct EngineOptions {
   uint64_t memory_limit_bytes = uint64_t{64} << 20;  // -m: items and what belongs to them
   uint64_t item_size_max_bytes = uint64_t{1} << 20;  // -I
   uint64_t memory_limit_max_bytes = 0;  // for SetMemoryLimit, if more than memory_limit_bytes
-  uint64_t hash_seed = 0;                            // of Op::hash, by HashKey
-  std::string_view config;                           // --engine-config; during creation only
-  bool evict = true;                                 // false: -M
-  bool preallocate = false;                          // -k, -L: touch all memory at start
-  bool huge_pages = false;                           // -L: ask for transparent huge pages
-  Quiescence* quiescence = nullptr;  // outlives the engine; null only with one shard
+  uint64_t hash_seed = 0;               // of Op::hash, by HashKey
+  std::string_view config;              // --engine-config; during creation only
+  bool evict = true;                    // false: -M
+  bool preallocate = false;             // -k, -L: touch all memory at start
+  bool huge_pages = false;              // -L: ask for transparent huge pages
+  Quiescence* quiescence = nullptr;     // outlives the engine; null only with one shard
 };
 
 // Receives statistics as name and value texts; both valid during the call only.

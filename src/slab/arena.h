@@ -55,6 +55,7 @@ struct Page {
   PageId next_free = 0;      // class's list of pages with free chunks
   PageId previous_free = 0;  // 0: the list's first
   RelativeSeconds due = kNeverExpires;  // of kClass: nothing in it expires before (expiry.h)
+  uint32_t spared_at = 0;  // the partition's clock when it was found worth keeping; 0: never
 };
 
 // One size class's pages. The counters are for statistics, and written by the owner only.

@@ -16,8 +16,8 @@ constexpr uint32_t kPassedMax = 1024;
 // How many chunks ahead of the hand to call into the cache.
 constexpr uint32_t kPrefetchChunks = 4;
 
-// Probation holds a fifth of a class's chunks, or as many references as fit into 1/1024 of their
-// bytes (4 bytes each: 1/256).
+// Probation holds a fifth of a class's chunks, or one reference for each 1,024 bytes of them. A
+// reference has 4 bytes: 1/256, and twice that where queues are at their limit.
 constexpr uint32_t kProbationShare = 5;
 constexpr uint32_t kBytesPerProbation = 1024;
 // A queue may be this many times its quota, as memory is filled and evictions lag behind. Beyond,
@@ -46,9 +46,11 @@ uint64_t BytesOf(const Arena& arena) {
   return uint64_t{arena.pages_total()} << arena.classes().page_shift();
 }
 
-// Blocks for all queues at their limits, and two that each may have in part.
+// Blocks for all queues at their limits, two that each may have in part, and one to take. As much
+// as the memory limit may ever be raised to: it is address space only.
 uint32_t BlocksFor(const Arena& arena) {
-  const uint64_t refs = kQueueMaxQuotas * (BytesOf(arena) / kBytesPerProbation);
+  const uint64_t bytes = uint64_t{arena.pages_reserved()} << arena.classes().page_shift();
+  const uint64_t refs = kQueueMaxQuotas * (bytes / kBytesPerProbation);
   return static_cast<uint32_t>(refs / RefQueue::kBlockRefs) +
          3 * arena.classes().count_with_heads();
 }
@@ -69,6 +71,10 @@ uint32_t Eviction::QuotaOf(uint32_t size_class) const {
   return static_cast<uint32_t>(
       std::min(pages * classes.chunks_per_page(size_class) / kProbationShare,
                (pages << classes.page_shift()) / kBytesPerProbation));
+}
+
+uint32_t Eviction::LimitOf(uint32_t size_class) const {
+  return kQueueMaxQuotas * QuotaOf(size_class);
 }
 
 Item* Eviction::OnProbation(Ref ref, uint32_t size_class) const {
@@ -105,14 +111,22 @@ void Eviction::Enqueue(Item* item) {
   PerClass& p = classes_[size_class];
   const uint32_t quota = QuotaOf(size_class);
   if (quota == 0) return;
-  while (p.queue.size() >= kQueueMaxQuotas * quota) {
-    if (Item* const oldest = Dequeue(size_class)) JoinMain(oldest);
+  Shorten(size_class, LimitOf(size_class) - 1);
+  if (!queue_blocks_.has_free()) {
+    // Classes that have lost pages keep references to what was there.
+    for (uint32_t c = 0; c < arena_.classes().count_with_heads(); ++c) Shorten(c, LimitOf(c));
   }
   item->PutOnProbation();
   p.queue.Push(queue_blocks_, arena_.items().Of(item));
   if (p.young_count == 0) p.young = p.queue.tail(), --p.young.index;
   ++p.young_count;
   while (p.young_count > quota / kYoungShare) Ripen(size_class);
+}
+
+void Eviction::Shorten(uint32_t size_class, uint32_t limit) {
+  while (classes_[size_class].queue.size() > limit) {
+    if (Item* const oldest = Dequeue(size_class)) JoinMain(oldest);
+  }
 }
 
 void Eviction::Ripen(uint32_t size_class) {

@@ -24,17 +24,19 @@
 // Item::NoteAccess) and stays; the first one with count 0 goes, and an expired or flushed one at
 // once. A read therefore writes one byte at most and touches no list; items carry no links.
 //
-// How much memory each class gets is the partition's to balance: see Partition::Pressure.
+// How much memory each class gets is the partition's to balance: see partition.h.
 //
 // References in a queue may be stale: the item was deleted, or its page has another class now. They
 // are recognised when met: a chunk of this class that is live and on probation, or nothing. A chunk
 // that was taken anew meanwhile may be judged by its predecessor's reference, a little early.
 //
-// Memory: queues take at most 1/256 of what the items take, and the ghost as much again: with items
-// below 200 bytes, probation becomes shorter and the ghost's memory too.
+// Memory: queues take up to 1/256 of what the items take, twice that while evictions lag behind,
+// and the ghost 1/256. With items below 200 bytes these bounds make probation shorter than a fifth,
+// and the ghost's memory of keys too.
 //
 // Owner: Partition. Affinity: shard. Lifetime: the partition's. Invariant: a live item on probation
-// is in its class's queue; queues are no longer than their limit.
+// is in its class's queue; all queues together have no more references than two for each 1,024
+// bytes of memory.
 #ifndef TORC_SRC_SLAB_EVICTION_H_
 #define TORC_SRC_SLAB_EVICTION_H_
 
@@ -55,7 +57,8 @@ class Eviction {
   // For the items of `arena`, which outlives it.
   explicit Eviction(Arena& arena);
 
-  // The item has become live, for a key that was absent. True: it is in the main population at once.
+  // The item has become live, for a key that was absent. True: it is in the main population at
+  // once.
   bool Admit(Item* item, uint64_t hash);
   // Whether an item that replaces this live one should be left in the main population; if not, it
   // is to be admitted anew.
@@ -95,6 +98,10 @@ class Eviction {
   // The item on probation that `ref` stands for; null: the reference is stale.
   Item* OnProbation(Ref ref, uint32_t size_class) const;
   void Enqueue(Item* item);
+  // As many references as the class's queue may hold now. It may hold more after a loss of pages.
+  uint32_t LimitOf(uint32_t size_class) const;
+  // Makes a queue no longer than this: the oldest join the main population unjudged.
+  void Shorten(uint32_t size_class, uint32_t limit);
   // Takes the oldest reference, and returns its item, still marked as on probation; null if it is
   // stale.
   Item* Dequeue(uint32_t size_class);

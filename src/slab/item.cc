@@ -26,11 +26,11 @@ void Item::set_client_flags(uint32_t flags) {
   std::memcpy(bytes() + client_flags_offset(), &flags, sizeof(flags));
 }
 
-void Item::InitCopyOf(const Item& other) {
-  Init(other.size_class(), {.key_size = other.key_size_,
-                            .value_size = other.value_size(),
-                            .has_exptime = other.has_exptime(),
-                            .has_client_flags = other.has_client_flags()});
+void Item::InitCopyOf(uint32_t size_class, const Item& other) {
+  Init(size_class, {.key_size = other.key_size_,
+                    .value_size = other.value_size(),
+                    .has_exptime = other.has_exptime(),
+                    .has_client_flags = other.has_client_flags()});
   set_cas_count(other.cas_count());
   access_.store(other.access_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   set_exptime(other.exptime());

@@ -96,8 +96,8 @@ class Item {
                       std::memory_order_relaxed);
     if (layout.has_exptime) ExptimeField().store(kNeverExpires, std::memory_order_relaxed);
   }
-  // Makes a chunk a reserved copy of an item in another chunk of its class, which is not chained.
-  void InitCopyOf(const Item& other);
+  // Makes a chunk of a class, any that holds it, a reserved copy of an item that is not chained.
+  void InitCopyOf(uint32_t size_class, const Item& other);
   // Makes a chunk a piece of the item at `head`.
   void InitPiece(Ref head) {
     sizes_ = head;

@@ -41,6 +41,8 @@ class Ladder {
 
   // The smallest open class whose chunks hold `bytes`, 1 to chunk_size_max(). O(1).
   uint32_t ClassFor(size_t bytes) const { return next_open_[classes_.ClassOf(bytes)]; }
+  // The next open class above this one, which is not the largest.
+  uint32_t ClassAfter(uint32_t size_class) const { return next_open_[size_class + 1]; }
   bool is_open(uint32_t size_class) const { return next_open_[size_class] == size_class; }
 
   // Counts a chunk taken for `bytes`. True: a window is full, call Adapt.

@@ -24,14 +24,26 @@ constexpr double kSizeWeightMax = 8;
 constexpr uint32_t kUnprovenShare = 8;
 // A page granted to a class that has not taken it by then may go to another.
 constexpr uint64_t kGrantTurns = 4096;
-// The recent past, in evictions of this part of the partition, is halved then.
-constexpr uint32_t kTurnoverParts = 4;
+// What was stored in the recent past is halved each time this part of the memory was stored.
+constexpr uint32_t kFadeParts = 4;
+// A class that nothing was stored in while this part of the memory was stored elsewhere has no
+// demand: what will be stored there is not known, and what is read there moves (DrainStep).
+constexpr uint32_t kIdleParts = 16;
 
 // Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn,
 // about 0.2 ms.
 constexpr uint32_t kPageEvictionsPerTurn = 2048;
 // Chunks walked in one step of a drain.
 constexpr uint32_t kDrainChunks = 512;
+// Chunks that are asked what their page is worth; pages asked in one go; and for how long, in parts
+// of the memory stored, the answer holds that one is worth keeping.
+constexpr uint32_t kChunksAsked = 64;
+constexpr uint32_t kPagesAsked = 4;
+constexpr uint32_t kSpareParts = 4;
+// Steps in which a drain waits for one item's new place.
+constexpr uint32_t kDrainWaitsMax = 256;
+// Items evicted at once for those of a drained page.
+constexpr uint32_t kRefugeBatch = 64;
 // Items evicted from a class in one go.
 constexpr uint32_t kEvictBatch = 16;
 // Dead items unlinked in one go.
@@ -111,6 +123,8 @@ void Partition::BeginTurn(RelativeSeconds now) {
       FreeItem(item);
     }
   }
+  // What a drain made others leave is for what it has to move, before this turn's stores ask.
+  if (drain_page_ != 0) DrainStep();
   if (retired_ == Retired::kMarked) {
     index_.FreeRetired();
     retired_ = Retired::kNone;
@@ -139,7 +153,7 @@ bool Partition::Background() {
   bool more = index_.Step(kIndexBucketsPerSlice);
   UnlinkDropped();
   if (drain_page_ != 0) {
-    DrainStep(/*spare_hot=*/true);
+    DrainStep();
     more |= drain_page_ != 0;
   }
   more |= Shrink();
@@ -226,9 +240,19 @@ bool Partition::AnyClassNear(uint32_t size_class, TryClass try_class) const {
 
 Item* Partition::TakeChunk(uint32_t size_class, bool from_pool) {
   Item* const chunk = arena_.Allocate(size_class, from_pool);
-  if (chunk != nullptr)
-    supply_[size_class].taken_bytes += classes_.chunk_size(size_class) / kUnprovenShare;
+  if (chunk != nullptr) NoteStored(size_class, classes_.chunk_size(size_class));
   return chunk;
+}
+
+void Partition::NoteStored(uint32_t size_class, uint64_t bytes) {
+  stored_bytes_ += bytes;
+  supply_[size_class].taken_bytes += bytes / kUnprovenShare;
+  supply_[size_class].taken_at = clock();
+  if (clock() - faded_at_ < std::max(1u, arena_.pages_total() / kFadeParts)) return;
+  faded_at_ = clock();
+  for (Supply& supply : supply_) {
+    if (supply.taken_bytes != 0) supply.taken_bytes /= 2;
+  }
 }
 
 uint32_t Partition::PagesClaimedBefore(uint32_t size_class) const {
@@ -339,7 +363,7 @@ Item* Partition::MakeChained(ItemLayout layout, Room* room) {
     FreeItem(head);
     return fail();
   }
-  supply_[classes_.heads()].taken_bytes += uint64_t{shape.pages} << classes_.page_shift();
+  NoteStored(classes_.heads(), uint64_t{shape.pages} << classes_.page_shift());
   if (shape.last_bytes != 0) NoteSize(sizeof(Item) + shape.last_bytes);
   earmarked_ = 0;
   return head;
@@ -572,9 +596,6 @@ uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
       // In a class of few items the hand may have come around.
       Item* const item = victims[i].item;
       if (item->state() != ChunkState::kLive) continue;
-      const uint64_t bytes =
-          classes_.chunk_size(size_class) + (uint64_t{WholePages(item)} << classes_.page_shift());
-      supply_[size_class].evicted_since_bytes += bytes;
       Evict(item, victims[i].hash);
       ++evicted;
     }
@@ -602,6 +623,7 @@ double Partition::TurnoverWithPageMore(uint32_t size_class) const {
 
 double Partition::TurnoverWithPageLess(uint32_t size_class) const {
   if (size_class != classes_.heads() && !ladder_.is_open(size_class)) return 0;
+  if (clock() - supply_[size_class].taken_at > arena_.pages_total() / kIdleParts) return 0;
   // The last page of an open class is given up only when hardly anything is stored there any more.
   constexpr uint64_t kLastPageParts = 32;
   const uint64_t rest = std::max<uint64_t>(BytesHeld(size_class) - classes_.page_size(),
@@ -612,60 +634,103 @@ double Partition::TurnoverWithPageLess(uint32_t size_class) const {
 
 bool Partition::DeservesPage(uint32_t size_class) {
   if (!automove_) return false;
-  if (supply_[size_class].evicted_since_bytes < classes_.page_size()) return false;
-  supply_[size_class].evicted_since_bytes = 0;
-  // One decision is a page's worth of evictions, more or less.
-  if (++decisions_ >= arena_.pages_total() / kTurnoverParts) {
-    decisions_ = 0;
-    for (Supply& supply : supply_) {
-      if (supply.taken_bytes != 0) supply.taken_bytes /= 2;
-    }
-  }
+  Supply& supply = supply_[size_class];
+  if (supply.decided_at == clock()) return supply.deserves_page;
+  supply.decided_at = clock();
   const double own = TurnoverWithPageMore(size_class);
-  for (const uint32_t c : arena_.holding()) {
-    if (c != size_class && kMoveGain * TurnoverWithPageLess(c) < own) return true;
-  }
-  return false;
+  const auto holding = arena_.holding();
+  supply.deserves_page = std::any_of(holding.begin(), holding.end(), [&](uint32_t c) {
+    return c != size_class && kMoveGain * TurnoverWithPageLess(c) < own;
+  });
+  return supply.deserves_page;
 }
 
-bool Partition::BeginDrainOf(uint32_t size_class) {
+bool Partition::BeginMoveTo(uint32_t size_class) {
+  if (drain_page_ != 0) return false;
+  if (granted_ != kNoClass && turn_ - granted_turn_ <= kGrantTurns) return false;
+  if (!DeservesPage(size_class) ||
+      !FreeUpPage(size_class, Choice::kWorthless, TurnoverWithPageMore(size_class) / kMoveGain))
+    return false;
+  granted_ = size_class;
+  granted_turn_ = turn_;
+  return true;
+}
+
+bool Partition::MostlyRead(PageId id) {
+  const Page& page = arena_.page(id);
+  const uint32_t stride = page.cut / kChunksAsked + 1;
+  uint32_t live = 0, read = 0;
+  for (uint32_t i = 0; i < page.cut; i += stride) {
+    const Item* const item = arena_.ChunkAt(id, i);
+    if (item->state() != ChunkState::kLive) continue;
+    ++live;
+    read += item->access_count() != 0 && !item->DeadAt(deadline());
+  }
+  if (4 * read <= 3 * live) return false;
+  for (uint32_t i = 0; i < page.cut; i += stride) {
+    Item* const item = arena_.ChunkAt(id, i);
+    if (item->state() == ChunkState::kLive) item->ForgetAccesses();
+  }
+  return true;
+}
+
+bool Partition::BeginDrainOf(uint32_t size_class, Choice choice) {
   // The page that the hand comes to next: nothing has waited longer for it.
   const PageId hand = arena_.page_class(size_class).hand_page;
   const PageId first = hand == 0 ? 0 : arena_.page(hand).next;
+  uint32_t asked = 0;
   for (PageId id = first; id != 0;) {
-    const Page& page = arena_.page(id);
-    if (page.held == 0) {
-      drain_page_ = id;
-      drain_chunk_ = 0;
-      arena_.BeginDrain(id);
-      counters_.pages_moved.Add(1);
-      class_counters_[size_class].pages_moved.Add(1);
-      return true;
+    Page& page = arena_.page(id);
+    const bool spared = choice == Choice::kWorthless && page.spared_at != 0 &&
+                        clock() - page.spared_at < arena_.pages_total() / kSpareParts;
+    if (page.held == 0 && !spared) {
+      if (choice == Choice::kAny || !MostlyRead(id)) {
+        drain_page_ = id;
+        drain_chunk_ = 0;
+        drain_waits_ = 0;
+        arena_.BeginDrain(id);
+        counters_.pages_moved.Add(1);
+        class_counters_[size_class].pages_moved.Add(1);
+        return true;
+      }
+      page.spared_at = std::max(1u, clock());
+      if (++asked == kPagesAsked) return false;
     }
     id = page.next == first ? 0 : page.next;
   }
   return false;
 }
 
-bool Partition::Relocate(Item* item, uint64_t hash) {
+uint32_t Partition::RefugeOf(const Item* item) const {
+  const auto has_pages = [&](uint32_t c) { return arena_.page_class(c).hand_page != 0; };
+  uint32_t c = item->size_class();
+  if (!ladder_.is_open(c) || !has_pages(c))
+    c = ladder_.ClassFor(item->key_end() + item->value_size());
+  while (!has_pages(c)) {
+    if (c == classes_.largest()) return kNoClass;
+    c = ladder_.ClassAfter(c);
+  }
+  return c;
+}
+
+bool Partition::Relocate(Item* item, uint64_t hash, uint32_t refuge) {
   // Not counted as a store.
-  Item* const copy = arena_.Allocate(item->size_class(), false);
+  Item* const copy = arena_.Allocate(refuge, false);
   if (copy == nullptr) return false;
   Index::Slot* const slot = index_.FindSlot(hash, item->key());
   CHECK(slot != nullptr && index_.ItemIn(*slot) == item);
-  copy->InitCopyOf(*item);
+  copy->InitCopyOf(refuge, *item);
   Hold(copy, +1);
   PublishCopy(copy, slot);
   return true;
 }
 
-void Partition::DrainStep(bool spare_hot) {
+bool Partition::DrainStep() {
   Page& page = arena_.page(drain_page_);
   if (page.use != PageUse::kDraining) {
     drain_page_ = 0;  // its last chunks came free already
-    return;
+    return true;
   }
-  const uint32_t size_class = page.size_class;
   const uint32_t end = std::min(drain_chunk_ + kDrainChunks, page.cut);
   for (; drain_chunk_ < end; ++drain_chunk_) {
     Item* item = arena_.ChunkAt(drain_page_, drain_chunk_);
@@ -673,21 +738,30 @@ void Partition::DrainStep(bool spare_hot) {
     // A pinned one too: it must leave the index, or its page would never come free.
     if (item->state() != ChunkState::kLive) continue;
     const uint64_t hash = HashOf(item);
-    if (spare_hot && !item->chained() && item->access_count() != 0 && !item->DeadAt(deadline())) {
-      if (Relocate(item, hash)) continue;
-      // Others make room for it, a few turns from now.
-      if (supply_[size_class].limbo < kEvictBatch) EvictFrom(size_class, kEvictBatch);
-      if (supply_[size_class].limbo > 0) return;
+    const bool keep = !item->chained() && !item->pinned() && item->access_count() != 0 &&
+                      !item->DeadAt(deadline());
+    const uint32_t refuge = keep ? RefugeOf(item) : kNoClass;
+    if (refuge != kNoClass) {
+      if (Relocate(item, hash, refuge)) {
+        drain_waits_ = 0;
+        continue;
+      }
+      // Others make room for it, a few turns from now. It waits while they do, but not for ever:
+      // what comes free may be taken by stores.
+      if (supply_[refuge].limbo < kRefugeBatch) EvictFrom(refuge, kRefugeBatch);
+      if (supply_[refuge].limbo > 0 && ++drain_waits_ < kDrainWaitsMax) return false;
     }
+    drain_waits_ = 0;
     Evict(item, hash);
     if (evictions_left_ > 0) --evictions_left_;
   }
   if (drain_chunk_ == page.cut) drain_page_ = 0;
+  return true;
 }
 
-bool Partition::FreeUpPage(uint32_t but_not, bool spare_hot) {
+bool Partition::FreeUpPage(uint32_t but_not, Choice choice, double turnover_max) {
   if (drain_page_ != 0) {
-    DrainStep(spare_hot);
+    DrainStep();
     return true;
   }
   std::bitset<SizeClasses::kClassesMax + 1> tried;
@@ -698,6 +772,7 @@ bool Partition::FreeUpPage(uint32_t but_not, bool spare_hot) {
     for (const uint32_t c : arena_.holding()) {
       if (tried[c]) continue;
       const double turnover = TurnoverWithPageLess(c);
+      if (turnover > turnover_max) continue;
       if (best == kNoClass || turnover < best_turnover ||
           (turnover == best_turnover && BytesHeld(c) > BytesHeld(best))) {
         best = c;
@@ -711,8 +786,8 @@ bool Partition::FreeUpPage(uint32_t but_not, bool spare_hot) {
         if (evictions_left_ > 0) --evictions_left_;
         return true;
       }
-    } else if (BeginDrainOf(best)) {
-      DrainStep(spare_hot);
+    } else if (BeginDrainOf(best, choice)) {
+      DrainStep();
       return true;
     }
   }
@@ -734,8 +809,9 @@ Room Partition::MakeRoomForChunk(uint32_t size_class) {
   const bool own_coming = supply_[size_class].limbo > 0;
   if (own_coming) return Room::kLater;  // and TopUp will see to more
   if (PageComingFor(size_class)) return Room::kLater;
+  if (BeginMoveTo(size_class)) return Room::kLater;
   if (EvictFrom(size_class, std::max(1u, supply_[size_class].target)) > 0) return Room::kLater;
-  if (FreeUpPage(kNoClass, /*spare_hot=*/true)) return Room::kLater;
+  if (FreeUpPage(kNoClass, Choice::kAny)) return Room::kLater;
   return pages_coming() > 0 ? Room::kLater : Room::kNever;
 }
 
@@ -746,7 +822,11 @@ Room Partition::MakeRoomForPages(uint32_t pages) {
   bool progress = false;
   while (arena_.pool_pages() + pages_coming() < pages || drain_page_ != 0) {
     if (evictions_left_ == 0) return Room::kLater;
-    if (!FreeUpPage(kNoClass, /*spare_hot=*/false)) break;
+    if (drain_page_ != 0) {
+      if (!DrainStep()) return Room::kLater;
+    } else if (!FreeUpPage(kNoClass, Choice::kWorthless) && !FreeUpPage(kNoClass, Choice::kAny)) {
+      break;
+    }
     progress = true;
   }
   if (progress || pages_coming() > 0) return Room::kLater;
@@ -765,13 +845,12 @@ void Partition::TopUp(uint32_t size_class) {
   // Heads are evicted for their pages, when those are wanted.
   if (size_class == classes_.heads()) return;
   if (PageComingFor(size_class)) return;
-  // A page takes turns to arrive: the class helps itself meanwhile.
-  if (drain_page_ == 0 && (granted_ == kNoClass || turn_ - granted_turn_ > kGrantTurns) &&
-      DeservesPage(size_class) && FreeUpPage(size_class, /*spare_hot=*/true)) {
-    granted_ = size_class;
-    granted_turn_ = turn_;
-  }
-  EvictFrom(size_class, supply.target - ready);
+  // Instead of an eviction among its own: so a class that is new to a full partition fills as it
+  // would fill an empty one.
+  if (BeginMoveTo(size_class)) return;
+  // While a page is on its way the class helps itself to what it needs meanwhile.
+  const uint32_t wanted = granted_ == size_class ? supply.target / kReserveGraces : supply.target;
+  if (ready < wanted) EvictFrom(size_class, wanted - ready);
 }
 
 // ------------------------------------------------------------------------------------- invariants

@@ -12,14 +12,17 @@
 // asks. When that was not enough, Make says kLater and has seen to it that memory is on its way;
 // kNever only if nothing in the partition could be freed.
 //
-// Where room comes from, in this order: the class's free chunks; the pool of pages; eviction in the
-// class. Pages move besides: a class takes a page from the one that turns over most slowly if even
-// with it, it turns over faster than the other one without it; the page is drained, its items
-// evicted. For each page's worth that a class evicts it may take one page, so what moves is bounded
-// by what is stored, and after a shift in item sizes the memory follows; and when all classes turn
-// over at nearly the same pace, nothing moves, however few pages some have. A chained item that
-// waits for pages earmarks them, so that small items, which find room in their classes, do not take
-// each one that comes free.
+// Where room comes from, in this order: the class's free chunks; the pool of pages; a page of
+// another class; eviction in the class. A class takes a page from the one that turns over most
+// slowly if even with it, it turns over faster than the other one without it; so when all classes
+// turn over at nearly the same pace, nothing moves, however few pages some have. Demand is measured
+// by what was stored, on a clock of bytes stored, and one answer holds for a page's worth of it: so
+// what moves is bounded by what is stored, a class that is new to a full partition fills as it
+// would fill an empty one, and one that nothing is stored in any more gives way at once. But what
+// is read there stays: a page whose items were nearly all read is spared, as the hand spares an
+// item, and from one that is drained those that were read move to other chunks, for which colder
+// items are evicted. A chained item that waits for pages earmarks them, so that small items, which
+// find room in their classes, do not take each one that comes free.
 //
 // Which size classes there are beside the coarse ones follows what is stored (ladder.h). A class
 // that was closed takes no chunks any more and so turns over most slowly: its pages go first.
@@ -35,6 +38,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -233,21 +237,36 @@ class Partition {
   uint32_t EvictFrom(uint32_t size_class, uint32_t count);
   // Sets a page's worth of memory free, from the class that turns over most slowly, and of equals
   // from the largest; but not from class `but_not`. The heads' class stands for all large items.
-  // False: nothing can be. `spare_hot`: see DrainStep.
-  bool FreeUpPage(uint32_t but_not, bool spare_hot);
-  bool BeginDrainOf(uint32_t size_class);
-  // Goes on with the page that is drained. `spare_hot`: items that were read lately move to other
-  // chunks of their class, for which others are evicted; that takes turns.
-  void DrainStep(bool spare_hot);
-  // Moves a live item that is not chained to a free chunk of its class; false: there is none.
-  bool Relocate(Item* item, uint64_t hash);
-  // The class has evicted a page's worth since it was last asked, and a page moved to it would
-  // bring its pace and another class's closer together.
+  enum class Choice : uint8_t { kWorthless, kAny };
+  // False: nothing can be. kWorthless: only a page with few items that were read lately.
+  // No class is asked that turns over faster than `turnover_max`.
+  bool FreeUpPage(uint32_t but_not, Choice choice,
+                  double turnover_max = std::numeric_limits<double>::infinity());
+  bool BeginDrainOf(uint32_t size_class, Choice choice);
+  // Nearly all of the page's items were read since it was asked last, going by some of them.
+  bool MostlyRead(PageId id);
+  // Goes on with the page that is drained. Items that were read lately move to other chunks, for
+  // which colder ones are evicted: that takes turns. False: it waits for them.
+  bool DrainStep();
+  // Where an item that is not chained goes when its page is drained: its class, or the one that it
+  // would be stored in today, if its own was closed.
+  uint32_t RefugeOf(const Item* item) const;
+  // Moves a live item to a free chunk of this class; false: there is none.
+  bool Relocate(Item* item, uint64_t hash, uint32_t refuge);
+  // A page moved to the class would bring its pace and another class's closer together. The answer
+  // holds until a page's worth was stored, in any class.
   bool DeservesPage(uint32_t size_class);
+  // Begins to move a page to the class if it deserves one and no other move is under way.
+  bool BeginMoveTo(uint32_t size_class);
+  // Counts bytes handed out for new items, and lets the past fade.
+  void NoteStored(uint32_t size_class, uint64_t bytes);
+  // Pages' worth of bytes stored so far: the clock by which demand is measured. It stands still
+  // while nothing is stored, so that an idle hour makes nothing old.
+  uint32_t clock() const { return static_cast<uint32_t>(stored_bytes_ >> classes_.page_shift()); }
   uint64_t BytesHeld(uint32_t size_class) const;
   // How often a class would have turned over in the recent past with a page more, or less; to
   // compare. By what was stored, not evicted: a class that fills a page it was given evicts nothing
-  // meanwhile, and would look slow and lose it again. 0: nothing is stored, or it is closed.
+  // meanwhile, and would look slow and lose it again. 0: nothing is stored lately, or it is closed.
   // Weighed by size, so that the classes of small items come to turn over more slowly.
   double TurnoverWithPageMore(uint32_t size_class) const;
   double TurnoverWithPageLess(uint32_t size_class) const;
@@ -312,21 +331,25 @@ class Partition {
   uint64_t granted_turn_ = 0;
   PageId drain_page_ = 0;  // being walked
   uint32_t drain_chunk_ = 0;
+  uint32_t drain_waits_ = 0;  // of the chunk it stands at, for room elsewhere
   uint32_t limbo_pages_ = 0;  // whole pages of items in limbo
   uint32_t item_pages_ = 0;   // whole pages of all chained items
   struct Supply {
-    uint32_t taken = 0;                // chunks, this grace period
-    uint32_t target = 0;               // free chunks wanted, those in limbo included
-    uint32_t limbo = 0;                // chunks that come free after their readers
-    uint32_t pinned = 0;               // live items that eviction must pass over
-    uint64_t taken_bytes = 0;          // chunks, in the recent past: halved now and then
-    uint64_t evicted_since_bytes = 0;  // since DeservesPage said yes or no
+    uint32_t taken = 0;          // chunks, this grace period
+    uint32_t target = 0;         // free chunks wanted, those in limbo included
+    uint32_t limbo = 0;          // chunks that come free after their readers
+    uint32_t pinned = 0;         // live items that eviction must pass over
+    uint64_t taken_bytes = 0;    // chunks, in the recent past: halved now and then
+    uint32_t taken_at = 0;       // clock() when a chunk was taken last
+    uint32_t decided_at = 0;     // clock() of the last answer of DeservesPage
+    bool deserves_page = false;  // the answer
   };
   Ladder ladder_;
   ZeroedArray<Supply> supply_;                               // by class
   std::array<uint16_t, SizeClasses::kClassesMax> active_{};  // classes with taken != 0
   uint32_t active_count_ = 0;
-  uint32_t decisions_ = 0;  // of DeservesPage, since taken_bytes were halved
+  uint64_t stored_bytes_ = 0;  // chunks and pages handed out for items, ever
+  uint32_t faded_at_ = 0;      // clock() when taken_bytes were halved last
 
   PartitionCounters counters_;
   ZeroedArray<ClassCounters> class_counters_;

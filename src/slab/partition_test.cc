@@ -90,7 +90,6 @@ constexpr uint64_t kMb = 1 << 20;
 TEST_CASE("a full cache goes on storing, and what was read lately stays") {
   Cache cache(4 * kMb);
   cache.Fill("hot", 200, 100);
-  cache.Fill("hut", 1000, 100);  // reads of what is newer say nothing yet: eviction.h
   for (int round = 0; round < 30; ++round) {
     CHECK(cache.CountHits("hot", 200, 100) == 200);
     cache.Fill("scan" + std::to_string(round) + "-", 5000, 100);
@@ -101,6 +100,58 @@ TEST_CASE("a full cache goes on storing, and what was read lately stays") {
   CHECK(totals.evicted_unfetched == totals.evictions);
   // No more than a stall now and then.
   CHECK(cache.shard.turns_waited < 100);
+}
+
+TEST_CASE("a scan of items of other sizes leaves what is read often in another class") {
+  for (const size_t scan_size : {20, 300, 3000}) {
+    CAPTURE(scan_size);
+    Cache cache(4 * kMb);
+    cache.Fill("hot", 1000, 100);
+    uint64_t scanned = 0;
+    for (int round = 0; scanned < 10 * 4 * kMb; ++round) {
+      CHECK(cache.CountHits("hot", 1000, 100) == 1000);
+      const int count = static_cast<int>(kMb / 4 / (scan_size + 50));
+      cache.Fill("scan" + std::to_string(round) + "-", count, scan_size);
+      scanned += static_cast<uint64_t>(count) * (scan_size + 50);
+    }
+    cache.engine.CheckInvariants(0);
+    CHECK(cache.engine.Totals().evictions > 0);
+  }
+}
+
+TEST_CASE("after a shift of sizes as much is found as in a cache begun empty") {
+  constexpr uint64_t kMemory = 4 * kMb;
+  // Keys asked for as often as their number is small, and stored when they are missed.
+  const auto hits_in = [](Cache& cache, const std::string& prefix, size_t size,
+                          uint64_t turnovers) {
+    const auto keys = static_cast<double>(2 * kMemory / (size + 50));
+    std::mt19937_64 random(7);
+    const std::string value = Bytes(size, 1);
+    uint64_t stored = 0, asked = 0, found = 0;
+    while (stored < turnovers * kMemory) {
+      const double u = static_cast<double>(random() >> 11) * 0x1p-53;
+      const std::string key = prefix + std::to_string(static_cast<int>(std::pow(keys, u)));
+      const bool counts = stored > kMemory;  // the first turnover is for the shift
+      const bool hit = cache.shard.Do(Verb::kGet, key) == Result::kHit;
+      asked += counts;
+      found += counts && hit;
+      if (hit) continue;
+      REQUIRE(cache.shard.Set(key, value) == Result::kStored);
+      stored += size + 50;
+    }
+    return static_cast<double>(found) / static_cast<double>(asked);
+  };
+  Cache shifted(kMemory);
+  int phase = 0;
+  for (const size_t size : {100, 1500, 10'000, 100}) {
+    CAPTURE(size);
+    const std::string prefix = "p" + std::to_string(phase++) + ":";
+    Cache fresh(kMemory);
+    const double ratio = hits_in(shifted, prefix, size, 2);
+    const double best = hits_in(fresh, prefix, size, 2);
+    CHECK(ratio > best - 0.03);
+    shifted.engine.CheckInvariants(0);
+  }
 }
 
 TEST_CASE("the memory limit is used: 100 bytes of value cost less than 138") {
@@ -376,15 +427,12 @@ TEST_CASE("dead items are evicted, live ones that were read are not") {
   Cache cache(kMb);
   const int count = 6000;
   for (int i = 0; i < count; ++i) {
-    cache.shard.Set("k" + std::to_string(10'000 + i), Bytes(100, 1), i % 2 == 0 ? 101 : 1000);
+    cache.shard.Set("k" + std::to_string(i), Bytes(100, 1), i % 2 == 0 ? 101 : 0);
   }
-  for (int i = 1; i < count; i += 2) cache.shard.Get("k" + std::to_string(10'000 + i));
+  for (int i = 1; i < count; i += 2) cache.shard.Get("k" + std::to_string(i));
   CHECK(cache.engine.Totals().evictions == 0);
   cache.shard.now = 101;
-  for (int i = 0; i < 4000; ++i) {
-    REQUIRE(cache.shard.Set("n" + std::to_string(10'000 + i), Bytes(100, 1), 1000) ==
-            Result::kStored);
-  }
+  cache.Fill("new", 4000, 100);
   const auto totals = cache.engine.Totals();
   CHECK(totals.reclaimed > 1000);
   CHECK(totals.evictions == 0);

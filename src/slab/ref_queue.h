@@ -33,6 +33,7 @@ class RefQueue {
     // Bytes ever touched.
     size_t bytes() const { return size_t{cut_} * sizeof(Block); }
     uint32_t used() const { return used_; }
+    bool has_free() const { return used_ < count_; }
 
    private:
     friend class RefQueue;

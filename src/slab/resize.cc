@@ -15,7 +15,7 @@ bool Partition::Shrink() {
   const uint32_t coming = limbo_pages_ + arena_.DrainingUnheld();
   if (arena_.pages_excess() <= coming) return false;  // the rest is on its way
   // One page at a time, and with -M none: there the limit holds for what is stored from now on.
-  return drain_page_ != 0 || (evict_ && FreeUpPage(kNoClass, /*spare_hot=*/true));
+  return drain_page_ != 0 || (evict_ && FreeUpPage(kNoClass, Choice::kAny));
 }
 
 engine::Engine::MoveResult Partition::MovePage(uint32_t number) {
@@ -27,7 +27,8 @@ engine::Engine::MoveResult Partition::MovePage(uint32_t number) {
   // As in memcached, a class keeps its last page.
   if (BytesHeld(c) < 2 * uint64_t{classes_.page_size()}) return Result::kNoSpare;
   const bool large = c == classes_.heads() && item_pages_ > 0;
-  return (large ? EvictFrom(c, 1) > 0 : BeginDrainOf(c)) ? Result::kMoved : Result::kNoSpare;
+  return (large ? EvictFrom(c, 1) > 0 : BeginDrainOf(c, Choice::kAny)) ? Result::kMoved
+                                                                       : Result::kNoSpare;
 }
 
 }  // namespace torc::slab

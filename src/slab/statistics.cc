@@ -67,7 +67,8 @@ void SlabEngine::ForEachClass(Visit visit) const {
   for (uint32_t c = 1; c <= classes_->largest(); ++c) {
     if (held[c]) visit(c, classes_->NumberOf(c));
   }
-  if (held[SizeClasses::heads()]) visit(SizeClasses::heads(), classes_->NumberOf(SizeClasses::heads()));
+  if (held[SizeClasses::heads()])
+    visit(SizeClasses::heads(), classes_->NumberOf(SizeClasses::heads()));
 }
 
 engine::EngineTotals SlabEngine::Totals() const {

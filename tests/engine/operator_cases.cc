@@ -134,7 +134,8 @@ TEST_CASE_FIXTURE(OperatorFixture,
     while (!cursor.done) {
       WalkOn(&cursor, met, 50);
       for (int i = 0; i < 60; ++i) shard.Set(Key(following++), "comes");
-      for (int i = 0; i < 20; ++i) shard.Do(Verb::kDelete, Key(kStay + random() % (following - kStay)));
+      for (int i = 0; i < 20; ++i)
+        shard.Do(Verb::kDelete, Key(kStay + random() % (following - kStay)));
       for (int i = 0; i < 20; ++i) {
         shard.Set(Key(random() % kStay), std::string(random() % 3'000, 'x'));
       }

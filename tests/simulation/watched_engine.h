@@ -138,9 +138,7 @@ class WatchedEngine final : public engine::Engine {
   void SetMemoryLimit(ShardId self, uint64_t bytes) override {
     inner_->SetMemoryLimit(self, bytes);
   }
-  MoveResult MovePage(ShardId self, uint32_t from) override {
-    return inner_->MovePage(self, from);
-  }
+  MoveResult MovePage(ShardId self, uint32_t from) override { return inner_->MovePage(self, from); }
   void SetAutomove(ShardId self, bool on) override { inner_->SetAutomove(self, on); }
   void SetCrawler(ShardId self, bool on) override { inner_->SetCrawler(self, on); }
   void Crawl(ShardId self) override { inner_->Crawl(self); }
