@@ -192,6 +192,9 @@ struct EngineTotals {
   uint64_t index_bytes = 0;    // hash_bytes
   uint64_t index_power = 0;    // hash_power_level: log2 of the slots, rounded up
   bool index_growing = false;  // hash_is_expanding
+  // What an engine keeps beside items and index, outside the memory limit.
+  uint64_t eviction_bytes = 0;  // to choose who is evicted
+  uint64_t page_table_bytes = 0;
   uint64_t pages_total = 0;    // slab pages in use
   uint64_t pages_free = 0;     // slab pages that belong to no class yet
   uint64_t page_size_bytes = 0;

@@ -199,6 +199,8 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("mailbox_full", mailbox_full);
   out.Put("connections_handed_over", sum(&Counters::connections_handed_over));
   out.Put("buffer_bytes", buffer_bytes);
+  out.Put("eviction_bytes", totals.eviction_bytes);
+  out.Put("page_table_bytes", totals.page_table_bytes);
   out.Put("slow_clients_dropped", sum({Cause::kSlowClientDropped}));
   out.Put("output_full", sum({Cause::kOutputFull}));
   out.Put("tasks_stalled", sum({Cause::kOperationStalled}));

@@ -94,7 +94,9 @@ Partition::Partition(const Config& config, const SizeClasses& classes)
       self_(config.self),
       ladder_(classes, config.pages),
       supply_(classes.count_with_heads()),
-      class_counters_(classes.count_with_heads()) {}
+      class_counters_(classes.count_with_heads()) {
+  CountOverhead();
+}
 
 // ------------------------------------------------------------------------------------------ turns
 
@@ -141,7 +143,13 @@ void Partition::SettleDemand() {
   active_count_ = 0;
 }
 
+void Partition::CountOverhead() {
+  eviction_bytes_.Set(eviction_.overhead_bytes());
+  page_table_bytes_.Set(arena_.overhead_bytes());
+}
+
 void Partition::EndTurn() {
+  if (active_count_ != 0) CountOverhead();
   for (uint32_t i = 0; i < active_count_; ++i) TopUp(active_[i]);
   if (retired_ == Retired::kNone && index_.has_retired()) retired_ = Retired::kNew;
   if (limbo_.EndTurn(retired_ == Retired::kNew) && retired_ == Retired::kNew) {

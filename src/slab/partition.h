@@ -131,6 +131,9 @@ class Partition {
   const ClassCounters& class_counters(uint32_t c) const { return class_counters_[c]; }
   const PartitionCounters& counters() const { return counters_; }
   const Arena& arena() const { return arena_; }
+  // Memory outside the limit, as of the last turn in which something was stored.
+  const Counter& eviction_bytes() const { return eviction_bytes_; }
+  const Counter& page_table_bytes() const { return page_table_bytes_; }
 
   // --- the owner: turns ---
 
@@ -221,6 +224,7 @@ class Partition {
   void FreeItem(Item* item);
   uint64_t HashOf(const Item* item) const { return engine::HashKey(item->key(), hash_seed_); }
   void SettleDemand();
+  void CountOverhead();
   // Bytes that the item takes but for rounding.
   uint64_t BytesOf(const Item* item) const;
   engine::ItemInfo Describe(const Item* item) const;
@@ -352,6 +356,8 @@ class Partition {
   uint32_t faded_at_ = 0;      // clock() when taken_bytes were halved last
 
   PartitionCounters counters_;
+  Counter eviction_bytes_;
+  Counter page_table_bytes_;
   ZeroedArray<ClassCounters> class_counters_;
 };
 

@@ -85,6 +85,8 @@ engine::EngineTotals SlabEngine::Totals() const {
     totals.pages_moved += counters.pages_moved.Get();
     totals.index_bytes += partition.index().bytes();
     slots += partition.index().slots();
+    totals.eviction_bytes += partition.eviction_bytes().Get();
+    totals.page_table_bytes += partition.page_table_bytes().Get();
     totals.index_growing |= partition.index().growing();
     totals.pages_total += partition.arena().pages_used().Get();
     totals.pages_free += partition.arena().pool_pages();
