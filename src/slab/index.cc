@@ -20,10 +20,13 @@ constexpr uint64_t kLoadMaxPercent = 94;
 // Each growth adds 24 percent: after it the load is 0.77, and while a table fills, an entry costs
 // 5.7 to 7.1 bytes. An entry is moved 4 times in its life, mostly from cache to cache and without a
 // look at its item. Small tables grow by as much as a batch of inserts may fill before the drained
-// table is freed.
-uint32_t GrownCount(uint32_t count) {
+// table is freed; where that was not enough and a growth begins late, it makes up for it.
+uint32_t GrownCount(uint32_t count, uint64_t entries) {
   constexpr uint32_t kGrowthMin = 64;
-  return count + std::max(kGrowthMin, static_cast<uint32_t>(uint64_t{count} * 24 / 100));
+  constexpr uint64_t kLoadAfterPercent = 80;
+  const uint64_t late = entries * 100 / (Index::kSlotsPerBucket * kLoadAfterPercent);
+  return std::max(count + std::max(kGrowthMin, static_cast<uint32_t>(uint64_t{count} * 24 / 100)),
+                  static_cast<uint32_t>(late));
 }
 
 // Buckets that an insert moves while the table grows: 45 entries for one, so the old table's load
@@ -367,16 +370,14 @@ Index::InsertResult Index::Insert(uint64_t hash, Ref ref) {
       entries_.Add(1);
       return InsertResult::kInserted;
     }
-    // As good as never: 48 full slots and none whose entry could move. Growth makes room, if it
-    // soon comes by here. But not if the table is half empty: then keys of one position crowd here,
-    // and would in any other table.
+    // As good as never: 48 full slots and none whose entry could move. Growth makes room, this one
+    // when it comes by here, or the next. But not if the table is half empty: then keys of one
+    // position crowd here, and would in any other table.
+    if (entries_.Get() * 2 < slots_.Get()) return InsertResult::kCrowded;
     if (IsGrowing(state)) {
-      if (&table != &tables_[Generation(state) & 1]) return InsertResult::kCrowded;
-      if (dropped_count_ != 0) return InsertResult::kLater;
-      if (tries == kTriesWhenFull) return InsertResult::kCrowded;
+      const bool moved = &table != &tables_[Generation(state) & 1];
+      if (moved || dropped_count_ != 0 || tries == kTriesWhenFull) return InsertResult::kLater;
       Step(kBucketsWhenFull);
-    } else if (entries_.Get() * 2 < slots_.Get()) {
-      return InsertResult::kCrowded;
     } else if (has_retired()) {
       return InsertResult::kLater;
     } else if (!StartGrowth()) {
@@ -419,7 +420,7 @@ bool Index::StartGrowth() {
   const uint32_t generation = Generation(state_.load(std::memory_order_relaxed));
   // The other table's fields are free to change: no reader has looked at them since FreeRetired.
   Table* const to = &tables_[(generation + 1) & 1];
-  if (!Map(GrownCount(tables_[generation & 1].count), to)) return false;
+  if (!Map(GrownCount(tables_[generation & 1].count, entries_.Get()), to)) return false;
   slots_.Set(uint64_t{to->count} * kSlotsPerBucket);
   given_back_bytes_ = 0;
   state_.store(State(true, generation, 0), std::memory_order_release);

@@ -2,8 +2,7 @@
 // makes them worth their pages.
 //
 //   classes   |  .  .  C  .  .  .  f  .  .  .  C  .  .  .  .  C     C, f: open
-//   sizes        ----> C  ----------> f  -----> C ...                an item takes the next open
-//   one
+//   sizes        ----> C  ----------> f  -----> C ...                an item takes the next one
 //
 // A coarse ladder alone wastes much by rounding. A fine one for everybody leaves pages half empty
 // wherever a class's share of the memory is less than a page, and keeps the few items there far too

@@ -10,8 +10,8 @@
 // of page * granule (1,448 bytes in pages of 512 KiB with granules of 4) they lie a granule apart.
 // Larger items are chained.
 //
-// A partition keeps only some classes open (ladder.h): always the coarse ones, which rise by half
-// each, so that a size that is new finds one near; finer ones as they pay.
+// A partition keeps only some classes open (ladder.h): always the coarse ones, which rise by about
+// 1/14 each, so that a size that is new finds one near; finer ones as they pay.
 //
 // Page size follows the partition: about 1/256 of it, so that a hundred classes find room in 4 MB
 // as well as in 64 GB.

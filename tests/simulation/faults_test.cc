@@ -936,8 +936,14 @@ TEST_CASE("appends and counts that fail are told apart from those that have noth
   CHECK(talker.Asks(Set("n", "99") + Set("word", "x"), "STORED\r\nSTORED\r\n"));
   // First all pages, then what is free in the pages of the smallest items.
   uint64_t refused = 0;
-  for (const std::string_view value : {"12345678", "123", "12", "1", ""}) {
-    for (uint32_t i = 10'000, in_a_row = 0; in_a_row < 50; ++i) {
+  struct Round {
+    uint32_t first_key;
+    std::string_view value;
+  };
+  for (const auto& [first_key, value] :
+       {Round{10'000, "12345678"}, Round{10'000, "123"}, Round{10'000, "12"}, Round{10'000, "1"},
+        Round{10'000, ""}, Round{100, ""}}) {
+    for (uint32_t i = first_key, in_a_row = 0; in_a_row < 50; ++i) {
       REQUIRE(i < 200'000);
       CHECK(talker.Say("add " + std::to_string(i) + " 0 0 " + std::to_string(value.size()) +
                        "\r\n" + std::string(value) + "\r\n"));
