@@ -195,8 +195,8 @@ struct EngineTotals {
   // What an engine keeps beside items and index, outside the memory limit.
   uint64_t eviction_bytes = 0;  // to choose who is evicted
   uint64_t page_table_bytes = 0;
-  uint64_t pages_total = 0;    // slab pages in use
-  uint64_t pages_free = 0;     // slab pages that belong to no class yet
+  uint64_t pages_total = 0;  // slab pages in use
+  uint64_t pages_free = 0;   // slab pages that belong to no class yet
   uint64_t page_size_bytes = 0;
   uint64_t memory_limit_bytes = 0;  // limit_maxbytes
   uint64_t pages_moved = 0;         // slabs_moved
