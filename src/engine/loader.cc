@@ -3,11 +3,10 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
-#include <sysexits.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <fstream>
@@ -86,29 +85,18 @@ bool IsCutShort(const std::string& path) {
   return false;
 }
 
-// The object that is being loaded, for EndLoading, which can be passed nothing.
-const char* loading_path = nullptr;
-
-// An exception from a static object of a shared object cannot cross dlopen, which is C: it ends in
-// std::terminate. So that this is a message and an exit all the same, it ends here.
-[[noreturn]] void EndLoading() {
-  const std::string subject = std::string("engine ") + loading_path + ": loading it";
-  std::string error = subject + " ends the process";
-  (void)Guarded(
-      [] {
-        if (std::current_exception() != nullptr) std::rethrow_exception(std::current_exception());
-      },
-      subject, &error);
-  std::fprintf(stderr, "torc: %s\n", error.c_str());
-  std::_Exit(EX_USAGE);
-}
-
-void* LoadObject(const char* path) {
-  loading_path = path;
-  const std::terminate_handler handler = std::set_terminate(&EndLoading);
-  void* const object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  std::set_terminate(handler);
-  return object;
+// Whether the object's static objects let themselves be made. An exception from one of them cannot
+// cross dlopen, which is C, and ends the process, as any crash of theirs would: so a child tries
+// first. What the C++ library says of it goes to stderr.
+bool Loads(const char* path) {
+  const pid_t child = fork();
+  if (child == 0) {
+    (void)dlopen(path, RTLD_NOW | RTLD_LOCAL);  // why it cannot be loaded, the parent finds out
+    _exit(0);
+  }
+  int status = 0;
+  if (child < 0 || waitpid(child, &status, 0) != child) return true;  // not known
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 const Plugin* LoadPlugin(const std::string& path, std::string* error) {
@@ -117,7 +105,11 @@ const Plugin* LoadPlugin(const std::string& path, std::string* error) {
     *error = subject + " cannot be loaded: the file is shorter than its header says";
     return nullptr;
   }
-  void* const object = LoadObject(path.c_str());
+  if (!Loads(path.c_str())) {
+    *error = subject + " cannot be loaded: a static object of it throws or crashes";
+    return nullptr;
+  }
+  void* const object = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (object == nullptr) {
     const char* const reason = dlerror();
     *error = subject + " cannot be loaded: " + (reason != nullptr ? reason : "no reason given");

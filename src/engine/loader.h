@@ -1,9 +1,9 @@
 // From --engine=NAME|PATH to an engine. A word with a slash is the path of a shared object, any
 // other the name of an engine that is built in.
 //
-// A shared object that cannot be used is told of in a text, never by a crash: `*error`, or, where a
-// static object of it throws while it is loaded, a message and EX_USAGE at once. What its code does
-// to memory cannot be guarded against: it is part of the server once it is loaded.
+// A shared object that cannot be used is told of in `*error`, never by a crash: whether it lets
+// itself be loaded at all, a child process tries first. What its code does to memory later cannot
+// be guarded against: it is part of the server once it is loaded.
 //
 // Owner: main. Affinity: startup. Lifetime: functions; a loaded object stays loaded. Invariant:
 // none.
