@@ -19,6 +19,7 @@
 < ERROR
 
 == stats detail counts gets, hits, sets and deletes by prefix
+@ walks
 @ server
 > stats detail dump
 < END
