@@ -13,7 +13,7 @@ TITLE = "expiry: memory of expired and flushed items, and the cost of finding th
 NEEDS = "3 GB of memory for 10,000,000 items; two minutes a server"
 DEFAULTS = {"items": 1_000_000, "value_size": 32, "memory_mb": 2048, "short_max": 20,
             "patience": 60.0, "idle_seconds": 5.0}
-TINY = {"items": 20_000, "memory_mb": 64, "short_max": 2, "patience": 45.0, "idle_seconds": 0.5}
+TINY = {"items": 20_000, "memory_mb": 64, "short_max": 2, "patience": 20.0, "idle_seconds": 0.5}
 
 
 def run(lab: Lab, server: Server, p: dict) -> dict:
