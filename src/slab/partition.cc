@@ -24,11 +24,12 @@ constexpr double kSizeWeightMax = 8;
 constexpr uint32_t kUnprovenShare = 8;
 // A page granted to a class that has not taken it by then may go to another.
 constexpr uint64_t kGrantTurns = 4096;
-// What was stored in the recent past is halved each time this part of the memory was stored.
-constexpr uint32_t kFadeParts = 4;
+// What was stored in the recent past is halved each time as much as this part of the memory was
+// stored.
+constexpr uint32_t kFadeParts = 1;
 // A class that nothing was stored in while this part of the memory was stored elsewhere has no
 // demand: what will be stored there is not known, and what is read there moves (DrainStep).
-constexpr uint32_t kIdleParts = 16;
+constexpr uint32_t kIdleParts = 4;
 
 // Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn,
 // about 0.2 ms.
