@@ -261,6 +261,11 @@ def replies_under_way(context: Context) -> None:
             client.ask(b"set big 0 0 %d\r\n%s\r\n" % (size, b"x" * size))
             client.send(b"get big\r\n" * count)
             first = client.read(len(answer))
+            # Under way is what has been executed: a long pipeline takes some turns.
+            with server.connect(context.target.timeout) as watcher:
+                deadline = time.monotonic() + 2
+                while int(watcher.stats()["cmd_get"]) < count and time.monotonic() < deadline:
+                    time.sleep(0.01)
             server.process.send_signal(by)
             got = first + client.read_to_close()
             assert got == answer * count, f"{by.name}: {len(got)} bytes of {len(answer) * count}"
