@@ -24,6 +24,8 @@ from typing import Iterator
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+sys.path.append(str(ROOT / "tests"))
+from lib.ports import free_port  # noqa: E402
 
 MEMCACHED_VERSION_WANTED = (1, 6, 45)
 SERVER_START_SECONDS_MAX = 10
@@ -109,12 +111,6 @@ class Sample:
     def cpu_us(self) -> float:
         """The server's processor time for one request."""
         return self.figures["server_cpu_us"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def ask_version(port: int) -> str | None:

@@ -23,6 +23,10 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+from lib.ports import free_port  # noqa: E402
 
 KEYS_PER_WRITE = 500
 START_SECONDS_MAX = 10
@@ -108,9 +112,7 @@ def dump(port: int) -> tuple[int, float]:
 
 
 def measure(name: str, command: list[str], args: argparse.Namespace) -> bool:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     megabytes = max(64, args.items * ITEM_BYTES >> 20)
     user = ["-u", "root"] if os.geteuid() == 0 else []
     pin = ["taskset", "-c", str(args.server_core)] if args.server_core is not None else []

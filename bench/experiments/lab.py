@@ -15,6 +15,7 @@ from typing import Iterator
 
 import bench
 from bench import BenchError, Server
+from lib.ports import free_port
 
 # A step of an experiment that takes longer than this has hung.
 STEP_SECONDS_MAX = 1800
@@ -135,7 +136,7 @@ class Lab:
     def serve(self, server: Server, memory_mb: int, *options: str, threads: int = 1,
               pinned: bool = True) -> Iterator[Running]:
         """Starts a server, on its core if it has one thread; ends it, and fails if it had ended."""
-        port = bench.free_port()
+        port = free_port()
         command = [*server.prefix, "-l", "127.0.0.1", "-p", str(port), "-t", str(threads),
                    "-m", str(memory_mb), "-c", "1024", *options]
         if pinned:

@@ -18,6 +18,10 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))
+from lib.ports import free_port  # noqa: E402
 
 GOAL = 0.93  # of memcached's miss ratio
 MASK = (1 << 64) - 1
@@ -37,12 +41,6 @@ def read_trace(path, requests):
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers[:requests]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Server:

@@ -329,7 +329,7 @@ inline constexpr std::array<CauseRow, kCauseCount> kCauses = {{
      "find the client that sends requests and does not read the replies"},
     {Cause::kStopCutOff, "stop_cut_off",
      "a connection was cut off: the server stops and its client does not read", "",
-     "nothing: replies had two seconds to leave"},
+     "nothing: it took nothing for two seconds, or ten were not enough"},
 
     {Cause::kReceiveNoBuffer, "receive_no_buffer",
      "a receive ended because all of its shard's buffers were in use", "",

@@ -102,8 +102,12 @@ inline constexpr int64_t kSleepNsMax = 500'000'000;
 // How long to wait before accepting again when the process is out of file descriptors (memcached:
 // 10 ms).
 inline constexpr int64_t kAcceptPauseNs = 10'000'000;
-// How long a stopping server waits for clients to take their replies.
-inline constexpr int64_t kStopNsMax = 2'000'000'000;
+// How long a stopping server waits for clients to take their replies: for one that takes nothing
+// meanwhile, and for all.
+inline constexpr uint32_t kStopSilenceSeconds = 2;
+inline constexpr int64_t kStopNsMax = 10'000'000'000;
+// And then for sockets to close.
+inline constexpr int64_t kStopCloseNsMax = 2'000'000'000;
 
 static_assert(proto::kValueHeaderBytesMax + kCopyValueBytesMax + 7 <= kBlockBytes - 16,
               "a copied value and its frame fit one block");

@@ -301,9 +301,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
       accepting_ = false;
       --core_.shared.accepting;
     }
-    if (now_ns > stop_deadline_ns_) {
-      all_.ForEach([&](Connection& c) { core_.Break(c, Cause::kStopCutOff); });
-    }
+    CutOffSlowClients(now_ns > stop_deadline_ns_);
   }
   if (!core_.ready.empty() || !passed_over_.empty() || !core_.dirty.empty()) return 0;
   // Memory comes free as soon as the other shards have had a turn: at once, if there are none. Else
@@ -560,6 +558,7 @@ void Worker::StartStopping() {
   }
   all_.ForEach([&](Connection& c) {
     c.read_closed = true;
+    c.sent_at = core_.shard.now();
     if (c.receiving && !c.stop_receive) {
       core_.shard.ring().Stop(Kind::kReceive, &c);
       c.stop_receive = true;
@@ -568,10 +567,19 @@ void Worker::StartStopping() {
   });
 }
 
+// Those that have taken nothing for long, or all.
+void Worker::CutOffSlowClients(bool all) {
+  all_.ForEach([&](Connection& c) {
+    if (!c.broken && (all || core_.shard.now() > c.sent_at + kStopSilenceSeconds)) {
+      core_.Break(c, Cause::kStopCutOff);
+    }
+  });
+}
+
 bool Worker::Finished() const {
   if (!stopping_) return false;
-  // Twice the time that clients had: whatever is still open then stays so.
-  if (core_.shard.now_ns() > stop_deadline_ns_ + kStopNsMax) return true;
+  // Whatever is still open then stays so.
+  if (core_.shard.now_ns() > stop_deadline_ns_ + kStopCloseNsMax) return true;
   return core_.shared.accepting == 0 &&
          core_.shared.connections.load(std::memory_order_relaxed) == 0;
 }

@@ -81,6 +81,7 @@ class Worker final : public shard::Service, private GlobalCommands {
 
   void NoteRingFailures();
   void StartStopping();
+  void CutOffSlowClients(bool all);
   void OnStats(Connection& c, const proto::Request& request) override;
   void OnOperator(Connection& c, const proto::Request& request) override;
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from harness import Context, Skip, case
 from lib.client import Client
-from lib.server import Program, Server, free_port
+from lib.ports import free_port
+from lib.server import Program, Server
 from stats_cases import OTHER_SETTINGS, assert_settings, can_connect, wait_for
 
 USAGE, NO_USER, OS_ERROR = 64, 67, 71

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 from lib.client import Client
-from lib.server import Program, Server, free_port
+from lib.ports import free_port
+from lib.server import Program, Server
 from python_clients import equal, expect
 
 ODD_KEY = b"odd%%\x01\x7f\xc3\xa9/.-_~*'()!"

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from .client import Client
+from .ports import free_port
 
 # Whatever one of these prints on stderr is a failure, whatever the exit status.
 SANITIZER_REPORT = re.compile(rb"(ERROR|WARNING): \w+Sanitizer|runtime error:|CHECK failed")
@@ -36,14 +37,6 @@ SANITIZER_ENV = {
 
 class ServerFault(AssertionError):
     """The server did not start, did not end as it should, or reported a fault of its own."""
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
 
 
 class Program:
