@@ -60,6 +60,7 @@ enum class Verb : uint8_t {
   kIncrement,    // decimal value + `number`, wraps at 2^64
   kDecrement,    // decimal value - `number`, stops at 0
   kDelete,       // remove
+  kExtended,     // one of those above, with more asked of it: see Extended
 };
 
 enum class Result : uint8_t {
@@ -92,6 +93,78 @@ enum class Shortage : uint8_t {
   kIndexFull,       // the index has no place for the key
 };
 
+// What meta commands keep with an item besides its value.
+struct Marks {
+  bool stale;          // invalidated (I): a hit says so
+  bool token_sent;     // a hit has told its client to recache; the next ones are told that
+  bool key_is_binary;  // its key is shown in base64
+  bool fetched;        // was hit since it was stored
+};
+
+// An operation that asks for more than its verb says, and is told more: for meta commands, and
+// binary ones with a CAS or an initial value. All of it is one step of the key's owner; no other
+// operation on the key comes between. So also kGet by any shard, if reads are shared, as long as it
+// is `is_pure()` and the item, if there is one, is not stale.
+//
+// With Op::verb kExtended, whose own `cas` is output only and `exptime` as below. Verbs here: kGet,
+// kSet, kAdd, kReplace, kAppend, kPrepend, kIncrement, kDecrement, kDelete. Results are theirs;
+// kExists for whichever verb found another CAS unique.
+//
+// Sources: protocol.txt, "Meta Commands"; memcached 1.6.45 where that is silent.
+struct Extended {
+  // In.
+  Verb verb = Verb::kGet;
+  // kGet: a hit leaves no trace of an access.
+  bool leaves_no_trace = false;
+  // kGet, kIncrement, kDecrement, kDelete that marks: a present item expires at Op::exptime.
+  bool touches = false;
+  // kGet, kIncrement, kDecrement, kAppend, kPrepend: an absent item is made, to expire at
+  // make_exptime: empty and with the token sent (and `won` to this hit); of value `initial`,
+  // without a step; of the bytes given. Of kAppend and kPrepend the client flags then are
+  // Op::client_flags.
+  bool makes = false;
+  // kGet: a hit that expires before recache_exptime wins the token if nobody has, unless it was
+  // just made. The expiry looked at is what `touches` set only if touches_first.
+  bool recaches = false;
+  bool touches_first = false;
+  // Not kGet: kExists unless the item's CAS unique is cas_compare.
+  bool compares_cas = false;
+  // Stores, kIncrement, kDecrement, kDelete that marks: the CAS unique becomes cas_new, any 64
+  // bits.
+  bool sets_cas = false;
+  // kDelete: the item is marked stale, its token is to be had again, it gets a new CAS unique.
+  // Store verbs with compares_cas: a cas_compare below the item's stores all the same, marks the
+  // item stale, and leaves its expiry and whether the token was sent as they were.
+  bool invalidates = false;
+  // kDelete: the value and the client flags go, the item stays, empty, with its expiry; with
+  // `invalidates` it is stale besides.
+  bool removes_value = false;
+  // Whatever is stored or made: its key is shown in base64 (Marks).
+  bool key_is_binary = false;
+  // Stores: one that fails with kTooLarge or kNoMemory removes the present item (as plain kSet).
+  bool removes_if_refused = false;
+  uint64_t cas_compare = 0;
+  uint64_t cas_new = 0;
+  uint64_t delta = 0;    // kIncrement, kDecrement
+  uint64_t initial = 0;  // likewise, with `makes`
+  RelativeSeconds make_exptime = kNeverExpires;
+  RelativeSeconds recache_exptime = kNeverExpires;
+
+  // Out. The fields of Op come besides, as for the plain verb.
+  uint64_t number = 0;                  // of kNumber
+  Shortage shortage = Shortage::kNone;  // as Op::shortage
+  bool made = false;                    // by `makes`
+  bool won = false;                     // kHit: this client is to recache
+  Marks marks = {};                     // kHit: as before this operation; stale, as found
+  RelativeSeconds exptime_before = kNeverExpires;  // kHit, kNumber: before this operation
+  RelativeSeconds exptime_after = kNeverExpires;
+  RelativeSeconds last_access = 0;  // kHit: before this operation
+  uint32_t size_class = 0;          // kHit: as ItemInfo
+  uint64_t item_bytes = 0;          // kHit: likewise
+
+  bool is_pure() const { return verb == Verb::kGet && !touches && !makes && !recaches; }
+};
+
 struct Reservation {
   void* item = nullptr;                 // the engine's; null: none
   Shortage shortage = Shortage::kNone;  // with kNoMemory: why
@@ -109,9 +182,12 @@ struct alignas(64) Op {
   union {
     uint64_t number = 0;  // in: delta; out of kNumber: the new value
     Shortage shortage;    // out of kNoMemory, and of kNotStored for kAppend, kPrepend
+    Marks marks;          // out of kHit
+    Extended* extended;   // in of kExtended: the caller's, until Execute returns; out: the same
   };
-  uint64_t cas = 0;  // in of kCas: to compare; out of kHit, kStored, kNumber: the item's CAS unique
-  uint32_t client_flags = 0;      // in of stores; out of kHit
+  uint64_t cas = 0;  // in of kCas: to compare; out of kHit, kStored, kNumber, kTouched: the item's
+                     // CAS unique
+  uint32_t client_flags = 0;      // in of stores; out of kHit, kTouched
   RelativeSeconds exptime = 0;    // in: as Epoch::FromClient made it
   uint32_t value_size = 0;        // in of stores: bytes of the value; out of kHit, whole value's
   uint8_t key_size = 0;           // in
@@ -130,6 +206,7 @@ inline constexpr size_t kBatchMax = 512;
 // operation itself, and owns it: from Execute to the end of the turn in which Collect returned it.
 struct Pending {
   Op op;                   // once collected: the output fields; the key and the inputs are void
+  Extended extended;       // of kExtended: a copy, which op.extended names
   void* waiter = nullptr;  // the caller's, set after Execute; null: nobody waits any more
 };
 

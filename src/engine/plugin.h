@@ -19,7 +19,7 @@
 
 namespace torc::engine {
 
-inline constexpr uint32_t kInterfaceVersion = 2;
+inline constexpr uint32_t kInterfaceVersion = 3;
 
 struct Plugin {
   uint32_t interface_version = kInterfaceVersion;
