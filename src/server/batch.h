@@ -2,8 +2,9 @@
 // in order.
 //
 //   operations   [get a][get b][set c]                                    64 bytes each, handed to
-//   the engine as one span entries      [op 0][op 1, END][text "ERROR"][op 2][release segment]   24
-//   bytes each
+//   the engine as one span entries      [op 0][op 1, END][text "ERROR"][op 2][release segment]   32
+//   bytes each extras       [        ][meta, extended]...     one for each operation that has more
+//   to it
 //
 // Entries of a connection stand in the order of its requests, which makes its replies leave in that
 // order.
@@ -30,6 +31,7 @@ struct Entry {
     kOperation,  // operation `number`; `task`: its upload, or null
     kRequest,    // operation `number`, for shard `from`; `task` is to be answered
     kText,       // reply with `number` constant bytes at `text`
+    kPacket,     // reply with a packet of `status` and `number` constant bytes at `text`
     kTask,  // send `task` to the owner of its key; the replies have a gap for its answer, even if
             // that is silent
     kReleaseSegment,  // nobody needs the bytes of `segment` any more
@@ -44,11 +46,11 @@ struct Entry {
   };
   uint32_t number = 0;
   Kind kind = Kind::kOperation;
-  ReplyStyle style = ReplyStyle::kSilent;
-  bool ends_command = false;
   uint8_t from = 0;
+  proto::BinaryStatus status = proto::BinaryStatus::kOk;
+  Asked asked;
 };
-static_assert(sizeof(Entry) == 24);
+static_assert(sizeof(Entry) == 32);
 static_assert(kShardsMax <= 256, "Entry::from has 8 bits");
 
 class Batch {
@@ -66,15 +68,24 @@ class Batch {
   engine::Op& operation(uint32_t number) { return operations_[number]; }
   uint32_t operations_size() const { return operations_size_; }
 
-  // Adds an operation and its entry. Requires !full().
-  void AddOperation(Connection* connection, const engine::Op& op, ReplyStyle style,
-                    bool ends_command, Task* upload = nullptr) {
+  // The place of the next operation's extra. An operation that needs one is made from it: what its
+  // `extended` points to, and `meta`, is there when AddOperation takes it or a task copies it.
+  Extra& next_extra() { return extras_[operations_size_]; }
+  // Room for the next operation's key, where that does not stand in what was received.
+  char* next_key() { return keys_[operations_size_].data(); }
+  const MetaAsked* meta(const Entry& entry) const {
+    return entry.task != nullptr ? &entry.task->extra.meta : &extras_[entry.number].meta;
+  }
+
+  // Adds an operation and its entry. Requires !full(). What it has of extra is in next_extra(), or
+  // in `upload`.
+  void AddOperation(Connection* connection, const engine::Op& op, const Asked& asked,
+                    Task* upload = nullptr) {
     CHECK_LT(operations_size_, engine::kBatchMax);
     Entry& entry = AddEntry(connection, Entry::Kind::kOperation);
     entry.task = upload;
     entry.number = operations_size_;
-    entry.style = style;
-    entry.ends_command = ends_command;
+    entry.asked = asked;
     operations_[operations_size_++] = op;
   }
   void AddRequest(Task* task, ShardId from) {
@@ -90,6 +101,15 @@ class Batch {
     Entry& entry = AddEntry(connection, Entry::Kind::kText);
     entry.text = text.data();
     entry.number = static_cast<uint32_t>(text.size());
+  }
+  // `text` likewise.
+  void AddPacket(Connection* connection, const Asked& asked, proto::BinaryStatus status,
+                 std::string_view text) {
+    Entry& entry = AddEntry(connection, Entry::Kind::kPacket);
+    entry.text = text.data();
+    entry.number = static_cast<uint32_t>(text.size());
+    entry.asked = asked;
+    entry.status = status;
   }
   void AddTask(Connection* connection, Task* task) {
     AddEntry(connection, Entry::Kind::kTask).task = task;
@@ -108,7 +128,7 @@ class Batch {
     operations_size_ -= operations;
     if (entries_size_ != 0) {
       std::memmove(entries_.data(), &entries_[entries], entries_size_ * sizeof(Entry));
-      for (uint32_t i = 0; i < operations_size_; ++i) operations_[i] = operations_[operations + i];
+      for (uint32_t i = 0; i < operations_size_; ++i) MoveOperation(operations + i, i);
       for (Entry& entry : this->entries()) {
         if (entry.kind <= Entry::Kind::kRequest) entry.number -= operations;
       }
@@ -117,6 +137,20 @@ class Batch {
   }
 
  private:
+  void MoveOperation(uint32_t from, uint32_t to) {
+    engine::Op& op = operations_[to];
+    op = operations_[from];
+    if (op.key == keys_[from].data()) {
+      keys_[to] = keys_[from];
+      op.key = keys_[to].data();
+    }
+    // What is not this operation's is moved in vain: it does not happen often.
+    if (from != to) std::memcpy(static_cast<void*>(&extras_[to]), &extras_[from], sizeof(Extra));
+    if (op.verb == engine::Verb::kExtended && op.extended == &extras_[from].extended) {
+      op.extended = &extras_[to].extended;
+    }
+  }
+
   Entry& AddEntry(Connection* connection, Entry::Kind kind) {
     CHECK_LT(entries_size_, kBatchEntriesMax);
     if (connection != nullptr) connection->batch = serial_;
@@ -129,6 +163,8 @@ class Batch {
 
   std::array<engine::Op, engine::kBatchMax> operations_;
   std::array<Entry, kBatchEntriesMax> entries_;
+  std::array<Extra, engine::kBatchMax> extras_;
+  std::array<std::array<char, engine::kKeySizeMax>, engine::kBatchMax> keys_;
   uint32_t operations_size_ = 0;
   uint32_t entries_size_ = 0;
   uint64_t serial_ = 1;

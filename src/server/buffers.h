@@ -62,6 +62,13 @@ struct InSegment {
   // Where the bytes lie: in one of these, or nowhere once there are none.
   Block* block = nullptr;
   ring::BufferId buffer = ring::kNoBuffer;
+
+  // The first `bytes` are parsed.
+  void Advance(size_t bytes) {
+    CHECK_LE(bytes, size);
+    data += bytes;
+    size -= static_cast<uint32_t>(bytes);
+  }
 };
 
 class Buffers {

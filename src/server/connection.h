@@ -49,6 +49,34 @@ enum class ConnectionState : uint8_t {
   kClosing,
 };
 
+// What a connection speaks, from its first byte on.
+enum class Protocol : uint8_t { kUnknown, kText, kBinary };
+
+// A reply that is known before it may be sent: of text a constant, of binary a status. 16 bytes.
+struct LateReply {
+  LateReply(std::string_view line)  // NOLINT(google-explicit-constructor)
+      : text(line.data()), number(static_cast<uint32_t>(line.size())) {}
+  LateReply(const Asked& asked, proto::BinaryStatus s)
+      : number(asked.opaque), opcode(asked.opcode), quiet(asked.quiet), status(s) {}
+
+  std::string_view line() const { return {text, number}; }
+  Asked asked() const {
+    Asked a;
+    a.opaque = number;
+    a.opcode = opcode;
+    a.style = ReplyStyle::kBinary;
+    a.quiet = quiet;
+    return a;
+  }
+
+  const char* text = nullptr;
+  uint32_t number;  // of text its size, of binary the opaque
+  proto::Opcode opcode = proto::Opcode::kGet;
+  bool quiet = false;
+  proto::BinaryStatus status = proto::BinaryStatus::kOk;
+};
+static_assert(sizeof(LateReply) == 16);
+
 struct AllTag;      // every connection of the worker
 struct ReadyTag;    // has input to parse, or a state to go on with
 struct DirtyTag;    // has output to send, or is to be closed
@@ -68,7 +96,7 @@ struct alignas(64) Connection : ListLink<AllTag>,
   Block* carry = nullptr;  // the part of a line that came in earlier segments
   union {
     std::string_view held = {};  // kHeld, kKeys: in the first segment, or in the carry
-    std::string_view reply;      // kSwallow, kSkipLine, kBroadcast: answers at the end; a constant
+    LateReply reply;             // kSwallow, kSkipLine, kBroadcast: answers at the end
   };
   Task* upload = nullptr;  // kReserving, kUpload
   Job* job = nullptr;      // kJob
@@ -98,6 +126,7 @@ struct alignas(64) Connection : ListLink<AllTag>,
   MessageKind broadcast_kind = MessageKind::kFlush;
   proto::Command keys_command = proto::Command::kGet;
   ConnectionState state = ConnectionState::kCommand;
+  Protocol protocol = Protocol::kUnknown;
   bool long_line : 1 = false;  // a get's line is being read in parts; its keys so far are answered
   bool receiving : 1 = false;  // a receive is armed
   bool stop_receive : 1 = false;  // and was asked to end

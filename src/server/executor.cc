@@ -9,13 +9,6 @@ namespace torc::server {
 using engine::Op;
 using engine::Result;
 
-namespace {
-
-// What may stand behind a value.
-constexpr uint32_t kFrameBytes = static_cast<uint32_t>(kLineEnd.size() + kEnd.size());
-
-}  // namespace
-
 bool Executor::Run() {
   Batch& batch = core_.batch;
   if (batch.empty()) return true;
@@ -47,7 +40,7 @@ void Executor::CountPrefixes(uint32_t executed) {
     const Op& op = core_.batch.operation(entry.number);
     const bool hit = op.result == Result::kHit;
     PrefixCounts counts;
-    switch (op.verb) {
+    switch (VerbOf(op)) {
       case engine::Verb::kGet:
         // What its owner is asked for again (AskOwner) is counted there.
         if (entry.kind == Entry::Kind::kOperation &&
@@ -69,7 +62,7 @@ void Executor::CountPrefixes(uint32_t executed) {
         break;
       case engine::Verb::kDelete: {
         const ReplyStyle style =
-            entry.kind == Entry::Kind::kRequest ? entry.task->style : entry.style;
+            entry.kind == Entry::Kind::kRequest ? entry.task->asked.style : entry.asked.style;
         if (style == ReplyStyle::kUncounted) continue;
         counts = {.deletes = 1};
         break;
@@ -77,6 +70,7 @@ void Executor::CountPrefixes(uint32_t executed) {
       case engine::Verb::kTouch:
       case engine::Verb::kIncrement:
       case engine::Verb::kDecrement:
+      case engine::Verb::kExtended:
         continue;
     }
     core_.prefixes.Count(op.key_view(), delimiter, counts);
@@ -94,6 +88,19 @@ void Executor::Handle(const Entry& entry) {
     case Entry::Kind::kText: {
       Connection& c = *entry.connection;
       if (!c.broken && !c.out.Append(core_.buffers, {entry.text, entry.number})) {
+        core_.Break(c, Cause::kReplyNoMemory);
+      }
+      core_.MarkDirty(c);
+      break;
+    }
+    case Entry::Kind::kPacket: {
+      Connection& c = *entry.connection;
+      const size_t size = proto::kBinaryHeaderBytes + entry.number;
+      if (char* const to = c.broken ? nullptr : c.out.Reserve(core_.buffers, size)) {
+        const char* const end =
+            proto::EncodeBinaryText(to, entry.asked.to(), entry.status, {entry.text, entry.number});
+        c.out.Commit(static_cast<uint32_t>(end - to));
+      } else if (!c.broken) {
         core_.Break(c, Cause::kReplyNoMemory);
       }
       core_.MarkDirty(c);
@@ -135,17 +142,12 @@ void Executor::Reply(const Entry& entry, const Op& op) {
     if (!c.broken) fits = ReplyHit(c, entry, op);
   } else if (op.result == Result::kPending) [[unlikely]] {
     fits = desk_.Await(c, entry, op);
-  } else if (op.miss != engine::Miss::kAbsent && op.verb == engine::Verb::kGet &&
+  } else if (op.miss != engine::Miss::kAbsent && VerbOf(op) == engine::Verb::kGet &&
              AskOwner(c, entry, op, &fits)) {
     // A dead item of another shard: its owner removes it and counts that, once.
-  } else if (entry.style != ReplyStyle::kUncounted) {
+  } else if (entry.asked.style != ReplyStyle::kUncounted) {
     CountResult(op, core_);
-    char digits[kDigitsMax];
-    const std::string_view text = ReplyText(op, digits);
-    if (entry.style != ReplyStyle::kSilent && !c.broken) {
-      fits = c.out.Append(core_.buffers, text) &&
-             (!entry.ends_command || c.out.Append(core_.buffers, kEnd));
-    }
+    fits = Tell(c, entry, op);
   }
   if (entry.task != nullptr) desk_.Delete(entry.task);
   if (!fits) [[unlikely]]
@@ -153,23 +155,34 @@ void Executor::Reply(const Entry& entry, const Op& op) {
   core_.MarkDirty(c);
 }
 
+// The reply to a result other than a hit.
+bool Executor::Tell(Connection& c, const Entry& entry, const Op& op) {
+  if (!entry.asked.told() || c.broken) return true;
+  char scratch[kReplyBytesMax];
+  return c.out.Append(core_.buffers, ReplyText(op, entry.asked, core_.batch.meta(entry),
+                                               core_.shard.now(), scratch));
+}
+
 bool Executor::ReplyHit(Connection& c, const Entry& entry, const Op& op) {
-  if (op.value_size > kCopyValueBytesMax) [[unlikely]]
+  const MetaAsked* const meta = core_.batch.meta(entry);
+  bool fits = true;
+  if (entry.asked.style == ReplyStyle::kMeta && op.extended->marks.stale &&
+      !op.extended->marks.token_sent && AskOwner(c, entry, op, &fits)) [[unlikely]] {
+    return fits;  // it has a token to give
+  }
+  const uint32_t value_bytes = ValueBytes(op, entry.asked, meta);
+  if (value_bytes > kCopyValueBytesMax) [[unlikely]]
     return ReplyLargeHit(c, entry, op);
   CountResult(op, core_);
-  char* const start =
-      c.out.Reserve(core_.buffers, proto::kValueHeaderBytesMax + op.value_size + kFrameBytes);
+  char* const start = c.out.Reserve(
+      core_.buffers, static_cast<uint32_t>(kHeadBytesMax + value_bytes + kTailBytesMax));
   if (start == nullptr) [[unlikely]]
     return false;
-  char* end = WriteValueHeader(start, entry.style, op);
-  end = CopyValue(end, op, core_.engine());
-  std::memcpy(end, kLineEnd.data(), kLineEnd.size());
-  end += kLineEnd.size();
-  if (entry.ends_command) {
-    std::memcpy(end, kEnd.data(), kEnd.size());
-    end += kEnd.size();
-  }
-  c.out.Commit(static_cast<uint32_t>(end - start));
+  char* end = WriteHead(start, op, entry.asked, meta, core_.shard.now());
+  if (value_bytes != 0) end = CopyValue(end, op, core_.engine());
+  const std::string_view tail = TailOf(op, entry.asked, meta);
+  std::memcpy(end, tail.data(), tail.size());
+  c.out.Commit(static_cast<uint32_t>(end + tail.size() - start));
   return true;
 }
 
@@ -182,15 +195,15 @@ bool Executor::ReplyLargeHit(Connection& c, const Entry& entry, const Op& op) {
       return ReplyInPieces(c, entry, op);
     }
     CountResult(op, core_);
-    char header[proto::kValueHeaderBytesMax];
-    const char* const end = WriteValueHeader(header, entry.style, op);
-    if (!c.out.Append(core_.buffers, {header, static_cast<size_t>(end - header)}) ||
+    const MetaAsked* const meta = core_.batch.meta(entry);
+    char head[kHeadBytesMax];
+    const char* const end = WriteHead(head, op, entry.asked, meta, core_.shard.now());
+    if (!c.out.Append(core_.buffers, {head, static_cast<size_t>(end - head)}) ||
         !c.out.AppendPinned(core_.buffers, op.item, owner, op.value_size)) {
       core_.engine().Unpin(core_.self(), op.item);
       return false;
     }
-    return c.out.Append(core_.buffers, kLineEnd) &&
-           (!entry.ends_command || c.out.Append(core_.buffers, kEnd));
+    return c.out.Append(core_.buffers, TailOf(op, entry.asked, meta));
   }
   if (op.value_size > kCopyForeignValueBytesMax) {
     bool fits = true;
@@ -203,26 +216,28 @@ bool Executor::ReplyLargeHit(Connection& c, const Entry& entry, const Op& op) {
 // The whole value, copied into as many blocks as it takes: for values of other shards that are not
 // worth a message, and where there is no room for another pin or message.
 bool Executor::ReplyInPieces(Connection& c, const Entry& entry, const Op& op) {
+  const MetaAsked* const meta = core_.batch.meta(entry);
   if (op.value_size > kCopyUnpinnedBytesMax) {
     // Nothing bounds what copies of this size would take: a miss, which a cache may always answer.
-    return !entry.ends_command || c.out.Append(core_.buffers, kEnd);
+    char scratch[kReplyBytesMax];
+    return c.out.Append(core_.buffers, MissText(op, entry.asked, meta, core_.shard.now(), scratch));
   }
   CountResult(op, core_);
-  char header[proto::kValueHeaderBytesMax];
-  const char* const end = WriteValueHeader(header, entry.style, op);
-  bool fits = c.out.Append(core_.buffers, {header, static_cast<size_t>(end - header)});
+  char head[kHeadBytesMax];
+  const char* const end = WriteHead(head, op, entry.asked, meta, core_.shard.now());
+  bool fits = c.out.Append(core_.buffers, {head, static_cast<size_t>(end - head)});
   for (size_t from = 0; fits && from < op.value_size;) {
     const std::span<const char> piece = core_.engine().Piece(op.item, from);
     fits = c.out.Append(core_.buffers, {piece.data(), piece.size()});
     from += piece.size();
   }
-  return fits && c.out.Append(core_.buffers, kLineEnd) &&
-         (!entry.ends_command || c.out.Append(core_.buffers, kEnd));
+  return fits && c.out.Append(core_.buffers, TailOf(op, entry.asked, meta));
 }
 
 // Asks the owner of another shard's key again: for a large value, which only it may pin, and for a
-// dead item, which only it may remove. The get is counted with the answer. False: the key is this
-// shard's, or there is no task left; nothing has changed.
+// dead item, which only it may remove, and for a stale one, whose token only it may give. The get
+// is counted with the answer. False: the key is this shard's, or there is no task left; nothing has
+// changed.
 bool Executor::AskOwner(Connection& c, const Entry& entry, const Op& op, bool* fits) {
   const ShardId owner = engine::OwnerOf(op.hash, core_.shard.shards());
   if (owner == core_.self() || c.broken) return false;
@@ -230,8 +245,9 @@ bool Executor::AskOwner(Connection& c, const Entry& entry, const Op& op, bool* f
   get.hash = op.hash;
   get.key = op.key;
   get.key_size = op.key_size;
-  get.verb = engine::Verb::kGet;
-  Task* const task = desk_.New(c, get, entry.style, entry.ends_command);
+  get.verb = op.verb;
+  if (op.verb == engine::Verb::kExtended) get.extended = op.extended;
+  Task* const task = desk_.New(c, get, entry.asked, core_.batch.meta(entry));
   if (task == nullptr) return false;
   task->gap = c.out.AppendPending(core_.buffers, task);
   if (task->gap == nullptr) {

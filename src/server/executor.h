@@ -24,7 +24,8 @@ class Executor {
   void Handle(const Entry& entry);
   void Request(const Entry& entry, const engine::Op& op);
   void Reply(const Entry& entry, const engine::Op& op);
-  // Returns false if the connection's memory was refused.
+  // Return false if the connection's memory was refused.
+  [[nodiscard]] bool Tell(Connection& c, const Entry& entry, const engine::Op& op);
   [[nodiscard]] bool ReplyHit(Connection& c, const Entry& entry, const engine::Op& op);
   [[nodiscard]] bool ReplyLargeHit(Connection& c, const Entry& entry, const engine::Op& op);
   [[nodiscard]] bool ReplyInPieces(Connection& c, const Entry& entry, const engine::Op& op);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "proto/binary/parser.h"
+#include "proto/meta/parser.h"
 #include "proto/text/encoder.h"
 #include "proto/text/parser.h"
 #include "src/server/replies.h"
@@ -17,12 +19,6 @@ using proto::Request;
 using State = ConnectionState;
 
 namespace {
-
-void Advance(InSegment* segment, size_t bytes) {
-  CHECK_LE(bytes, segment->size);
-  segment->data += bytes;
-  segment->size -= static_cast<uint32_t>(bytes);
-}
 
 Verb StoreVerb(Command command) {
   switch (command) {
@@ -82,11 +78,12 @@ Reader::Step Reader::Read(Connection& c) {
     Step step = Step::kGoOn;
     switch (c.state) {
       case State::kCommand:
-        step = ReadLine(c);
+        step = c.protocol == Protocol::kText ? ReadLine(c) : ReadPacket(c);
         break;
       case State::kHeld:
         c.state = State::kCommand;
-        step = HandleLine(c, c.held);
+        step = c.protocol == Protocol::kText ? HandleLine(c, c.held)
+                                             : HandlePacket(c, proto::ParseBinary(c.held), c.held);
         break;
       case State::kKeys:
         step = ReadKeys(c);
@@ -132,7 +129,7 @@ Reader::Step Reader::ReadLine(Connection& c) {
     c.carry->used += static_cast<uint32_t>(size);
     line = {c.carry->bytes, c.carry->used};
   }
-  Advance(s, size);
+  s->Advance(size);
   ++c.turn_commands;
   return HandleLine(c, line);
 }
@@ -150,7 +147,7 @@ Reader::Step Reader::GrowLine(Connection& c) {
   const uint32_t size = std::min(c.in_head->size, carry.room());
   std::memcpy(carry.bytes + carry.used, c.in_head->data, size);
   carry.used += size;
-  Advance(c.in_head, size);
+  c.in_head->Advance(size);
   const std::string_view received(carry.bytes, carry.used);
   if (received.size() > proto::kUnfinishedLineBytesMax && !proto::MayGrow(received)) {
     core_.Fail(Cause::kLineTooLong);
@@ -206,6 +203,7 @@ Reader::Step Reader::ContinueLongLine(Connection& c) {
 }
 
 Reader::Step Reader::HandleLine(Connection& c, std::string_view line) {
+  if (proto::IsMetaLine(line)) return HandleMeta(c, line);
   const Request request = proto::ParseLine(line);
   if (request.error != Cause::kNone) [[unlikely]] {
     if (c.long_line && request.error == Cause::kTooFewTokens) {
@@ -296,7 +294,8 @@ Reader::Step Reader::HandleRetrieval(Connection& c, Command command, std::string
 Reader::Step Reader::ReadKeys(Connection& c) {
   const bool touches = c.keys_command >= Command::kGat;
   const bool with_cas = c.keys_command == Command::kGets || c.keys_command == Command::kGats;
-  const ReplyStyle style = with_cas ? ReplyStyle::kValueWithCas : ReplyStyle::kValue;
+  Asked asked;
+  asked.style = with_cas ? ReplyStyle::kValueWithCas : ReplyStyle::kValue;
   while (c.turn_operations < kOperationsPerTurn) {
     if (core_.batch.full()) return Step::kBatch;
     std::string_view rest = c.held;
@@ -305,7 +304,8 @@ Reader::Step Reader::ReadKeys(Connection& c) {
     const bool last = AllBlank(rest);
     Op op = MakeOp(key, touches ? Verb::kGetAndTouch : Verb::kGet);
     op.exptime = c.keys_exptime;
-    const Step step = Submit(c, op, style, last && !c.long_line, nullptr);
+    asked.ends_command = last && !c.long_line;
+    const Step step = Submit(c, op, asked, nullptr, nullptr);
     if (step != Step::kGoOn) return step;
     c.held = rest;
     if (last) return EndKeys(c);
@@ -324,27 +324,28 @@ Reader::Step Reader::EndKeys(Connection& c) {
 
 Reader::Step Reader::HandleKeyCommand(Connection& c, const Request& request) {
   Op op;
-  ReplyStyle style = ReplyStyle::kSilent;
+  Asked asked;
   switch (request.command) {
     case Command::kIncr:
     case Command::kDecr:
       op = MakeOp(request.key,
                   request.command == Command::kIncr ? Verb::kIncrement : Verb::kDecrement);
       op.number = request.delta;
-      style = ReplyStyle::kNumber;
+      asked.style = ReplyStyle::kNumber;
       break;
     case Command::kTouch:
       op = MakeOp(request.key, Verb::kTouch);
       op.exptime = core_.shard.start().FromClient(request.exptime, core_.shard.now());
-      style = ReplyStyle::kTouch;
+      asked.style = ReplyStyle::kTouch;
       break;
     default:
       CHECK(request.command == Command::kDelete);
       op = MakeOp(request.key, Verb::kDelete);
-      style = ReplyStyle::kDelete;
+      asked.style = ReplyStyle::kDelete;
       break;
   }
-  const Step step = Submit(c, op, request.noreply ? ReplyStyle::kSilent : style, false, nullptr);
+  if (request.noreply) asked.style = ReplyStyle::kSilent;
+  const Step step = Submit(c, op, asked, nullptr, nullptr);
   if (step == Step::kGoOn) DoneWithLine(c);
   return step;
 }
@@ -353,10 +354,7 @@ Reader::Step Reader::HandleStore(Connection& c, const Request& request) {
   Op op = MakeOp(request.key, StoreVerb(request.command));
   if (request.value_size > engine_.ValueSizeMax(request.key.size(), request.client_flags)) {
     if (op.verb == Verb::kSet) {
-      // No stale value stays behind a store that failed, as in memcached.
-      Op removal = op;
-      removal.verb = Verb::kDelete;
-      const Step step = Submit(c, removal, ReplyStyle::kUncounted, false, nullptr);
+      const Step step = SubmitRemoval(c, op);
       if (step != Step::kGoOn) return step;
     }
     const std::string_view text = core_.FailureReply(Cause::kValueTooLarge);
@@ -366,32 +364,51 @@ Reader::Step Reader::HandleStore(Connection& c, const Request& request) {
   op.exptime = core_.shard.start().FromClient(request.exptime, core_.shard.now());
   op.value_size = request.value_size;
   op.cas = op.verb == Verb::kCas ? request.cas : 0;
-  const ReplyStyle style = request.noreply ? ReplyStyle::kSilent : ReplyStyle::kStore;
+  Asked asked;
+  asked.style = request.noreply ? ReplyStyle::kSilent : ReplyStyle::kStore;
+  return ReadValue(c, &op, asked, nullptr);
+}
 
+Reader::Step Reader::SubmitRemoval(Connection& c, const Op& op) {
+  Op removal = op;
+  removal.verb = Verb::kDelete;
+  Asked asked;
+  asked.style = ReplyStyle::kUncounted;
+  return Submit(c, removal, asked, nullptr, nullptr);
+}
+
+Reader::Step Reader::ReadValue(Connection& c, Op* op, const Asked& asked, const MetaAsked* meta) {
   // The line's segment may hold nothing more; it is popped only once nothing can be held back,
   // since the key lies in it.
   InSegment* s = c.in_head;
   while (s != nullptr && s->size == 0) s = s->next;
-  const size_t size = size_t{request.value_size} + 2;
-  if (s == nullptr || s->size < size) return StartUpload(c, op, style);
-  if (std::memcmp(s->data + request.value_size, "\r\n", 2) != 0) [[unlikely]] {
+  const size_t size = size_t{op->value_size} + ValueTailBytes(c);
+  if (size == 0) {
+    op->value = "";  // of binary: there may be no segment
+  } else if (s == nullptr || s->size < size) {
+    return StartUpload(c, *op, asked, meta);
+  } else if (size != op->value_size && std::memcmp(s->data + op->value_size, "\r\n", 2) != 0) {
     core_.counters.cmd_set.Add(1);
     const std::string_view text = core_.FailureReply(Cause::kBadDataChunk);
-    if (!request.noreply) AddReply(c, text);
+    if (asked.told()) AddReply(c, text);
+    s->Advance(size);
+    DoneWithLine(c);
+    return Step::kGoOn;
   } else {
-    op.value = s->data;
-    const Step step = Submit(c, op, style, false, s);
-    if (step != Step::kGoOn) return step;
+    op->value = s->data;
   }
-  Advance(s, size);
+  const Step step = Submit(c, *op, asked, meta, size == 0 ? nullptr : s);
+  if (step != Step::kGoOn) return step;
+  if (size != 0) s->Advance(size);
   DoneWithLine(c);
   return Step::kGoOn;
 }
 
 // Values that do not arrive whole.
 
-Reader::Step Reader::StartUpload(Connection& c, const Op& op, ReplyStyle style) {
-  Task* const task = desk_.New(c, op, style, false);
+Reader::Step Reader::StartUpload(Connection& c, const Op& op, const Asked& asked,
+                                 const MetaAsked* meta) {
+  Task* const task = desk_.New(c, op, asked, meta);
   if (task == nullptr) return Step::kLater;
   c.upload = task;
   c.state = State::kReserving;
@@ -412,7 +429,7 @@ Reader::Step Reader::ReserveUpload(Connection& c) {
       return Step::kLater;
     }
     task->op.item = reservation.item;
-    task->op.shortage = reservation.shortage;
+    task->shortage = reservation.shortage;
   } else if (!task->sent) {
     if (c.batch == core_.batch.serial()) return Step::kBatch;
     if (c.pending != 0) return Step::kBlocked;
@@ -428,9 +445,14 @@ Reader::Step Reader::ReserveUpload(Connection& c) {
     return Step::kGoOn;
   }
   const bool too_large = task->reserved == Engine::ReserveResult::kTooLarge;
-  const std::string_view text =
-      core_.FailureReply(too_large ? Cause::kValueTooLarge : CauseOf(task->op.shortage));
-  const Step step = RefuseValue(c, task->op.value_size, task->told() ? text : std::string_view{});
+  const Cause cause = too_large ? Cause::kValueTooLarge : CauseOf(task->shortage);
+  const std::string_view text = core_.FailureReply(cause);
+  LateReply reply = task->asked.told() ? text : std::string_view{};
+  if (task->asked.style == ReplyStyle::kBinary) {
+    reply = {task->asked,
+             too_large ? proto::BinaryStatus::kTooLarge : proto::BinaryStatus::kNoMemory};
+  }
+  const Step step = RefuseValue(c, task->op.value_size, reply);
   c.upload = nullptr;
   desk_.Delete(task);
   return step;
@@ -439,7 +461,7 @@ Reader::Step Reader::ReserveUpload(Connection& c) {
 Reader::Step Reader::ReadUpload(Connection& c) {
   Task* const task = c.upload;
   const uint32_t value_size = task->op.value_size;
-  while (task->received < value_size + 2) {
+  while (task->received < value_size + ValueTailBytes(c)) {
     PopEmptySegments(c);
     InSegment* const s = c.in_head;
     if (s == nullptr) return Step::kInput;
@@ -458,20 +480,20 @@ Reader::Step Reader::ReadUpload(Connection& c) {
       task->tail[task->received - value_size] = s->data[0];
     }
     task->received += static_cast<uint32_t>(size);
-    Advance(s, size);
+    s->Advance(size);
   }
   return FinishUpload(c);
 }
 
 Reader::Step Reader::FinishUpload(Connection& c) {
   Task* const task = c.upload;
-  if (std::memcmp(task->tail, "\r\n", 2) != 0) {
+  if (ValueTailBytes(c) != 0 && std::memcmp(task->tail, "\r\n", 2) != 0) {
     core_.counters.cmd_set.Add(1);
     const std::string_view text = core_.FailureReply(Cause::kBadDataChunk);
-    if (task->told()) AddReply(c, text);
+    if (task->asked.told()) AddReply(c, text);
     desk_.AbandonUpload(task);
   } else if (task->owner == core_.self()) {
-    core_.batch.AddOperation(&c, task->op, task->style, false, task);
+    core_.batch.AddOperation(&c, task->op, task->asked, task);
     ++c.turn_operations;
   } else {
     if (!desk_.ReserveSend(c, task->owner)) return Step::kLater;
@@ -482,8 +504,8 @@ Reader::Step Reader::FinishUpload(Connection& c) {
   return Step::kGoOn;
 }
 
-Reader::Step Reader::RefuseValue(Connection& c, uint32_t value_size, std::string_view reply) {
-  c.swallow = value_size + 2;
+Reader::Step Reader::RefuseValue(Connection& c, uint32_t value_size, const LateReply& reply) {
+  c.swallow = value_size + ValueTailBytes(c);
   c.reply = reply;
   c.state = State::kSwallow;
   DoneWithLine(c);
@@ -491,13 +513,15 @@ Reader::Step Reader::RefuseValue(Connection& c, uint32_t value_size, std::string
 }
 
 Reader::Step Reader::ReadSwallow(Connection& c) {
-  PopEmptySegments(c);
-  if (c.in_head == nullptr) return Step::kInput;
-  const uint32_t size = std::min<uint32_t>(c.swallow, c.in_head->size);
-  Advance(c.in_head, size);
-  c.swallow -= size;
+  if (c.swallow != 0) {
+    PopEmptySegments(c);
+    if (c.in_head == nullptr) return Step::kInput;
+    const uint32_t size = std::min<uint32_t>(c.swallow, c.in_head->size);
+    c.in_head->Advance(size);
+    c.swallow -= size;
+  }
   if (c.swallow == 0) {
-    AddReply(c, c.reply);
+    AddLateReply(c);
     c.state = State::kCommand;
   }
   return Step::kGoOn;
@@ -509,11 +533,11 @@ Reader::Step Reader::SkipLine(Connection& c) {
   if (s == nullptr) return Step::kInput;
   const void* const found = std::memchr(s->data, '\n', s->size);
   if (found == nullptr) {
-    Advance(s, s->size);
+    s->Advance(s->size);
     return Step::kGoOn;
   }
-  Advance(s, static_cast<size_t>(static_cast<const char*>(found) + 1 - s->data));
-  AddReply(c, c.reply);
+  s->Advance(static_cast<size_t>(static_cast<const char*>(found) + 1 - s->data));
+  AddLateReply(c);
   c.state = State::kCommand;
   return Step::kGoOn;
 }
@@ -554,7 +578,7 @@ Reader::Step Reader::HandleGlobal(Connection& c, const Request& request) {
       if (proto::IsOperator(request.command)) {
         commands_.OnOperator(c, request);
       } else {
-        commands_.OnStats(c, request);
+        commands_.OnStats(c, request.rest, {});
       }
       core_.MarkDirty(c);
       break;
@@ -571,18 +595,22 @@ Reader::Step Reader::HandleFlush(Connection& c, const Request& request) {
     const std::string_view text = core_.FailureReply(Cause::kFlushDisabled);
     if (!request.noreply) AddReply(c, text);
   } else {
-    const RelativeSeconds when =
-        request.exptime <= 0 ? kNeverExpires
-                             : core_.shard.start().FromClient(request.exptime, core_.shard.now());
-    engine_.Flush(core_.self(), when);
-    c.reply = request.noreply ? std::string_view{} : proto::kOk;
-    c.broadcast_kind = MessageKind::kFlush;
-    c.keys_exptime = when;
-    c.broadcast_next = 0;
-    c.state = State::kBroadcast;
+    Flush(c, request.exptime, request.noreply ? std::string_view{} : proto::kOk);
   }
   DoneWithLine(c);
   return Step::kGoOn;
+}
+
+// Here at once, at the other shards by message; then `reply`.
+void Reader::Flush(Connection& c, int64_t exptime, const LateReply& reply) {
+  const RelativeSeconds when =
+      exptime <= 0 ? kNeverExpires : core_.shard.start().FromClient(exptime, core_.shard.now());
+  engine_.Flush(core_.self(), when);
+  c.reply = reply;
+  c.broadcast_kind = MessageKind::kFlush;
+  c.keys_exptime = when;
+  c.broadcast_next = 0;
+  c.state = State::kBroadcast;
 }
 
 // Tells every other shard, one message each, and replies when all have answered.
@@ -601,7 +629,7 @@ Reader::Step Reader::ReadBroadcast(Connection& c) {
     desk_.Send(task, c.broadcast_kind, c.keys_exptime);
   }
   if (c.pending != 0) return Step::kBlocked;
-  AddReply(c, c.reply);
+  AddLateReply(c);
   c.state = State::kCommand;
   return Step::kGoOn;
 }
@@ -622,16 +650,16 @@ Reader::Step Reader::ReadJob(Connection& c) {
 
 // Shared steps.
 
-Reader::Step Reader::Submit(Connection& c, const Op& op, ReplyStyle style, bool ends_command,
+Reader::Step Reader::Submit(Connection& c, const Op& op, const Asked& asked, const MetaAsked* meta,
                             InSegment* uses) {
   const ShardId owner = engine::OwnerOf(op.hash, core_.shard.shards());
-  if (!desk_.NeedsMessage(c, owner, op.verb)) [[likely]] {
-    core_.batch.AddOperation(&c, op, style, ends_command);
+  if (!desk_.NeedsMessage(c, owner, op)) [[likely]] {
+    core_.batch.AddOperation(&c, op, asked);
     ++c.turn_operations;
     return Step::kGoOn;
   }
   if (!desk_.ReserveSend(c, owner)) return Step::kLater;
-  Task* const task = desk_.New(c, op, style, ends_command);
+  Task* const task = desk_.New(c, op, asked, meta);
   if (task == nullptr) {
     desk_.CancelSend(c, owner);
     return Step::kLater;
@@ -647,6 +675,18 @@ Reader::Step Reader::Submit(Connection& c, const Op& op, ReplyStyle style, bool 
 
 void Reader::AddReply(Connection& c, std::string_view text) {
   if (!text.empty()) core_.batch.AddText(&c, text);
+}
+
+void Reader::AddLateReply(Connection& c) {
+  const LateReply& reply = c.reply;
+  if (c.protocol != Protocol::kBinary) {
+    AddReply(c, reply.line());
+  } else if (!reply.quiet || reply.status != proto::BinaryStatus::kOk) {
+    core_.batch.AddPacket(&c, reply.asked(), reply.status,
+                          reply.status == proto::BinaryStatus::kNoMemory
+                              ? proto::kBinaryNoMemoryStoring
+                              : BinaryStatusText(reply.status));
+  }
 }
 
 void Reader::DoneWithLine(Connection& c) {

@@ -10,6 +10,8 @@
 #ifndef TORC_SRC_SERVER_READER_H_
 #define TORC_SRC_SERVER_READER_H_
 
+#include "proto/binary/request.h"
+#include "proto/meta/request.h"
 #include "src/server/core.h"
 #include "src/server/operators.h"
 #include "src/server/task_desk.h"
@@ -21,7 +23,8 @@ namespace torc::server {
 class GlobalCommands {
  public:
   virtual ~GlobalCommands() = default;
-  virtual void OnStats(Connection& c, const proto::Request& request) = 0;
+  // `asked`: of binary, how its packets are marked.
+  virtual void OnStats(Connection& c, std::string_view arguments, const Asked& asked) = 0;
   virtual void OnOperator(Connection& c, const proto::Request& request) = 0;
 };
 
@@ -70,7 +73,27 @@ class Reader {
   Step HandleKeyCommand(Connection& c, const proto::Request& request);
   Step HandleGlobal(Connection& c, const proto::Request& request);
   Step HandleFlush(Connection& c, const proto::Request& request);
-  Step StartUpload(Connection& c, const engine::Op& op, ReplyStyle style);
+  // reader_meta.cc
+  Step HandleMeta(Connection& c, std::string_view line);
+  Step HandleMetaStore(Connection& c, const proto::MetaRequest& request, engine::Op* op);
+
+  // reader_binary.cc
+  Step ReadPacket(Connection& c);
+  Step GrowPacket(Connection& c);
+  Step HandlePacket(Connection& c, const proto::BinaryRequest& request, std::string_view head);
+  Step HandlePacketOperation(Connection& c, const proto::BinaryRequest& request);
+  Step HandlePacketStore(Connection& c, const proto::BinaryRequest& request);
+  Step HandlePacketGlobal(Connection& c, const proto::BinaryRequest& request);
+  void AddPacket(Connection& c, const proto::BinaryRequest& request, proto::BinaryStatus status,
+                 std::string_view text);
+
+  // The value of a store, which begins where the input does now: executes it, or begins an upload.
+  Step ReadValue(Connection& c, engine::Op* op, const Asked& asked, const MetaAsked* meta);
+  // What follows a value: the line end of text.
+  static uint32_t ValueTailBytes(const Connection& c) {
+    return c.protocol == Protocol::kBinary ? 0 : 2;
+  }
+  Step StartUpload(Connection& c, const engine::Op& op, const Asked& asked, const MetaAsked* meta);
   Step ReserveUpload(Connection& c);
   Step ReadUpload(Connection& c);
   Step FinishUpload(Connection& c);
@@ -81,10 +104,16 @@ class Reader {
 
   // Sends the operation where it belongs: into the batch, or to the owner of its key. `uses` is the
   // segment that its value lies in, or null. kLater: no room at the owner; nothing has changed.
-  Step Submit(Connection& c, const engine::Op& op, ReplyStyle style, bool ends_command,
+  // What `op` has of extra lies in the batch's next_extra(), or wherever `meta` and op.extended
+  // say.
+  Step Submit(Connection& c, const engine::Op& op, const Asked& asked, const MetaAsked* meta,
               InSegment* uses);
+  // Removes the item of a key whose store is refused, so that no stale value stays.
+  Step SubmitRemoval(Connection& c, const engine::Op& op);
   void AddReply(Connection& c, std::string_view text);
-  Step RefuseValue(Connection& c, uint32_t value_size, std::string_view reply);
+  void AddLateReply(Connection& c);  // c.reply
+  Step RefuseValue(Connection& c, uint32_t value_size, const LateReply& reply);
+  void Flush(Connection& c, int64_t exptime, const LateReply& reply);
   Step Hold(Connection& c, std::string_view line, Step why);
   Step Close(Connection& c);
   // The line is handled: what held it is released once the batch is executed.

@@ -5,8 +5,23 @@
 namespace torc::server {
 
 using engine::Miss;
+using engine::Op;
 using engine::Result;
 using engine::Verb;
+using proto::BinaryStatus;
+using proto::MetaStatus;
+
+namespace {
+
+engine::Shortage ShortageOf(const Op& op) {
+  return op.verb == Verb::kExtended ? op.extended->shortage : op.shortage;
+}
+
+uint64_t NumberOf(const Op& op) {
+  return op.verb == Verb::kExtended ? op.extended->number : op.number;
+}
+
+}  // namespace
 
 Cause CauseOf(engine::Shortage shortage) {
   switch (shortage) {
@@ -31,14 +46,14 @@ Cause CauseOf(const engine::Op& op) {
     case Result::kNotANumber:
       return Cause::kNotANumber;
     case Result::kNoMemory: {
-      const bool counts = op.verb == Verb::kIncrement || op.verb == Verb::kDecrement;
-      return counts ? Cause::kOutOfMemoryCounting : CauseOf(op.shortage);
+      const bool counts = VerbOf(op) == Verb::kIncrement || VerbOf(op) == Verb::kDecrement;
+      return counts ? Cause::kOutOfMemoryCounting : CauseOf(ShortageOf(op));
     }
     case Result::kNotStored:
-      if (op.verb != Verb::kAppend && op.verb != Verb::kPrepend) break;
-      if (op.shortage == engine::Shortage::kNone) break;
-      return op.shortage == engine::Shortage::kItemLimit ? Cause::kConcatTooLarge
-                                                         : Cause::kConcatNoMemory;
+      if (VerbOf(op) != Verb::kAppend && VerbOf(op) != Verb::kPrepend) break;
+      if (ShortageOf(op) == engine::Shortage::kNone) break;
+      return ShortageOf(op) == engine::Shortage::kItemLimit ? Cause::kConcatTooLarge
+                                                            : Cause::kConcatNoMemory;
     default:
       break;
   }
@@ -55,10 +70,17 @@ void CountResult(const engine::Op& op, Core& core) {
   if (op.miss == Miss::kExpired) counters.get_expired.Add(1);
   if (op.miss == Miss::kFlushed) counters.get_flushed.Add(1);
   const bool found = op.result != Result::kMiss && op.result != Result::kNotFound;
-  switch (op.verb) {
+  const engine::Extended* const extended = op.verb == Verb::kExtended ? op.extended : nullptr;
+  const bool compares = op.verb == Verb::kCas || (extended != nullptr && extended->compares_cas);
+  switch (VerbOf(op)) {
     case Verb::kGet:
+      if (extended != nullptr && extended->leaves_no_trace) break;  // me: neither hit nor miss
       counters.cmd_get.Add(1);
       (found ? counters.get_hits : counters.get_misses).Add(1);
+      if (extended != nullptr && extended->touches && found) {
+        counters.cmd_touch.Add(1);
+        counters.touch_hits.Add(1);
+      }
       break;
     case Verb::kGetAndTouch:
     case Verb::kTouch:
@@ -66,15 +88,16 @@ void CountResult(const engine::Op& op, Core& core) {
       (found ? counters.touch_hits : counters.touch_misses).Add(1);
       break;
     case Verb::kCas:
-      if (op.result == Result::kStored) counters.cas_hits.Add(1);
-      if (op.result == Result::kExists) counters.cas_badval.Add(1);
-      if (op.result == Result::kNotFound) counters.cas_misses.Add(1);
-      [[fallthrough]];
     case Verb::kSet:
     case Verb::kAdd:
     case Verb::kReplace:
     case Verb::kAppend:
     case Verb::kPrepend:
+      if (compares) {
+        if (op.result == Result::kStored) counters.cas_hits.Add(1);
+        if (op.result == Result::kExists) counters.cas_badval.Add(1);
+        if (op.result == Result::kNotFound) counters.cas_misses.Add(1);
+      }
       // memcached does not count a store that it refused before it read the value.
       if (op.result != Result::kTooLarge && op.result != Result::kNoMemory) {
         counters.cmd_set.Add(1);
@@ -89,19 +112,24 @@ void CountResult(const engine::Op& op, Core& core) {
       if (op.result == Result::kNumber) counters.decr_hits.Add(1);
       break;
     case Verb::kDelete:
-      (found ? counters.delete_hits : counters.delete_misses).Add(1);
+      (found && op.result != Result::kExists ? counters.delete_hits : counters.delete_misses)
+          .Add(1);
       break;
+    case Verb::kExtended:
+      CHECK(!"the verb of an extended operation is a plain one");
   }
 }
 
-std::string_view ReplyText(const engine::Op& op, char* digits) {
+namespace {
+
+std::string_view TextReply(const Op& op, const Asked& asked, char* scratch) {
   switch (op.result) {
     case Result::kNone:
     case Result::kHit:
     case Result::kPending:
       break;
     case Result::kMiss:
-      return {};
+      return asked.ends_command ? kEnd : std::string_view{};
     case Result::kStored:
       return proto::kStored;
     case Result::kNotStored:
@@ -115,7 +143,8 @@ std::string_view ReplyText(const engine::Op& op, char* digits) {
     case Result::kTouched:
       return proto::kTouched;
     case Result::kNumber:
-      return {digits, static_cast<size_t>(proto::EncodeNumberLine(digits, op.number) - digits)};
+      return {scratch,
+              static_cast<size_t>(proto::EncodeNumberLine(scratch, NumberOf(op)) - scratch)};
     case Result::kNotANumber:
     case Result::kTooLarge:
     case Result::kNoMemory:
@@ -123,6 +152,177 @@ std::string_view ReplyText(const engine::Op& op, char* digits) {
   }
   CHECK(!"a hit, or an operation that was not executed");
   return {};
+}
+
+// Binary. The same failure has another status by what was asked.
+BinaryStatus BinaryStatusOf(const Op& op) {
+  switch (op.result) {
+    case Result::kMiss:
+    case Result::kNotFound:
+      return BinaryStatus::kNotFound;
+    case Result::kExists:
+      return BinaryStatus::kExists;
+    case Result::kNotStored:
+      if (VerbOf(op) == Verb::kAdd) return BinaryStatus::kExists;
+      if (VerbOf(op) == Verb::kReplace) return BinaryStatus::kNotFound;
+      return BinaryStatus::kNotStored;
+    case Result::kNotANumber:
+      return BinaryStatus::kNotANumber;
+    case Result::kTooLarge:
+      return BinaryStatus::kTooLarge;
+    case Result::kNoMemory:
+      return BinaryStatus::kNoMemory;
+    case Result::kStored:
+    case Result::kDeleted:
+    case Result::kTouched:
+    case Result::kNumber:
+      return BinaryStatus::kOk;
+    case Result::kNone:
+    case Result::kHit:
+    case Result::kPending:
+      break;
+  }
+  CHECK(!"a hit, or an operation that was not executed");
+  return BinaryStatus::kOk;
+}
+
+char* EncodeBinaryReply(char* to, const Op& op, const Asked& asked) {
+  const BinaryStatus status = BinaryStatusOf(op);
+  const Verb verb = VerbOf(op);
+  const bool retrieves = verb == Verb::kGet || verb == Verb::kGetAndTouch;
+  if (asked.quiet && status == (retrieves ? BinaryStatus::kNotFound : BinaryStatus::kOk)) return to;
+  switch (op.result) {
+    case Result::kMiss:
+      if (asked.with_key) return proto::EncodeBinaryKeyMiss(to, asked.to(), op.key_view());
+      break;
+    case Result::kTouched:
+      return proto::EncodeBinaryValue(to, asked.to(), {}, op.client_flags, 0, op.cas);
+    case Result::kNumber:
+      return proto::EncodeBinaryNumber(to, asked.to(), NumberOf(op), op.cas);
+    case Result::kStored:
+      return proto::EncodeBinaryStatus(to, asked.to(), status, op.cas);
+    case Result::kNoMemory: {
+      const bool counts = verb == Verb::kIncrement || verb == Verb::kDecrement;
+      return proto::EncodeBinaryText(
+          to, asked.to(), status,
+          counts ? proto::kBinaryNoMemoryCounting : proto::kBinaryNoMemoryStoring);
+    }
+    default:
+      break;
+  }
+  return proto::EncodeBinaryStatus(to, asked.to(), status);
+}
+
+// Meta.
+
+int64_t Ttl(RelativeSeconds exptime, RelativeSeconds now) {
+  if (exptime == kNeverExpires) return proto::kTtlUnlimited;
+  return exptime > now ? int64_t{exptime} - now : 0;
+}
+
+proto::MetaTtl TtlOf(const Op& op, RelativeSeconds now) {
+  const engine::Extended& extended = *op.extended;
+  proto::MetaTtl ttl;
+  ttl.created = extended.made;
+  ttl.vivified = Ttl(extended.make_exptime, now);
+  ttl.before = ttl.created ? ttl.vivified : Ttl(extended.exptime_before, now);
+  ttl.touched = Ttl(op.exptime, now);
+  return ttl;
+}
+
+MetaStatus MetaStatusOf(const Op& op) {
+  switch (op.result) {
+    case Result::kMiss:
+      return MetaStatus::kMiss;
+    case Result::kNotFound:
+      return MetaStatus::kNotFound;
+    case Result::kNotStored:
+      return MetaStatus::kNotStored;
+    case Result::kExists:
+      return MetaStatus::kExists;
+    default:
+      return MetaStatus::kOk;
+  }
+}
+
+char* EncodeMetaReply(char* to, const Op& op, const MetaAsked& meta, RelativeSeconds now) {
+  const MetaStatus status = MetaStatusOf(op);
+  const bool gets = meta.command == proto::MetaCommand::kGet;
+  if (meta.quiet && status == (gets ? MetaStatus::kMiss : MetaStatus::kOk)) return to;
+  const proto::MetaKey key = {op.key_view(), meta.key_is_base64};
+  switch (meta.command) {
+    case proto::MetaCommand::kGet:
+      return proto::EncodeMetaMiss(to, meta.echo, key);
+    case proto::MetaCommand::kSet: {
+      const bool stored = op.result == Result::kStored;
+      return proto::EncodeMetaStored(to, meta.echo, key, status, stored ? op.cas : 0,
+                                     stored ? op.value_size : meta.value_size);
+    }
+    case proto::MetaCommand::kArithmetic:
+      if (op.result == Result::kNumber) {
+        return proto::EncodeMetaNumber(to, meta.echo, key, NumberOf(op), meta.with_value, op.cas,
+                                       TtlOf(op, now));
+      }
+      break;
+    case proto::MetaCommand::kDebug:
+      return std::copy(proto::kMetaDebugMiss.begin(), proto::kMetaDebugMiss.end(), to);
+    case proto::MetaCommand::kDelete:
+      break;
+  }
+  return proto::EncodeMetaDone(to, meta.echo, key, status);
+}
+
+}  // namespace
+
+namespace internal {
+
+bool ShowsValue(const Op& op, const MetaAsked& meta) {
+  if (!meta.with_value) return false;
+  // C, and the client has this version already.
+  return op.verb != Verb::kExtended || !op.extended->compares_cas ||
+         op.extended->cas_compare != op.cas;
+}
+
+char* WriteMetaHead(char* to, const Op& op, const MetaAsked& meta, RelativeSeconds now) {
+  CHECK(op.verb == Verb::kExtended);
+  const engine::Extended& extended = *op.extended;
+  const uint32_t idle_seconds = now > extended.last_access ? now - extended.last_access : 0;
+  if (meta.command == proto::MetaCommand::kDebug) {
+    return proto::EncodeMetaDebug(to, {op.key_view(), extended.marks.key_is_binary},
+                                  {.cas = op.cas,
+                                   .ttl = Ttl(extended.exptime_before, now),
+                                   .idle_seconds = idle_seconds,
+                                   .size_class = extended.size_class,
+                                   .size_bytes = extended.item_bytes,
+                                   .fetched = extended.marks.fetched});
+  }
+  return proto::EncodeMetaHit(to, meta.echo, {op.key_view(), extended.marks.key_is_binary},
+                              {.cas = op.cas,
+                               .value_size = op.value_size,
+                               .client_flags = op.client_flags,
+                               .idle_seconds = idle_seconds,
+                               .ttl = TtlOf(op, now),
+                               .fetched = extended.marks.fetched,
+                               .with_value = ShowsValue(op, meta),
+                               .stale = extended.marks.stale,
+                               .token_sent = extended.marks.token_sent && !extended.won,
+                               .won = extended.won});
+}
+
+}  // namespace internal
+
+std::string_view ReplyText(const Op& op, const Asked& asked, const MetaAsked* meta,
+                           RelativeSeconds now, char* scratch) {
+  const auto written = [scratch](const char* end) {
+    return std::string_view(scratch, static_cast<size_t>(end - scratch));
+  };
+  if (asked.style == ReplyStyle::kBinary) return written(EncodeBinaryReply(scratch, op, asked));
+  if (asked.style != ReplyStyle::kMeta) return TextReply(op, asked, scratch);
+  if (op.result == Result::kTooLarge || op.result == Result::kNoMemory ||
+      op.result == Result::kNotANumber) {
+    return RowOf(CauseOf(op)).reply;
+  }
+  return written(EncodeMetaReply(scratch, op, *meta, now));
 }
 
 char* CopyValue(char* to, const engine::Op& op, const engine::Engine& engine) {

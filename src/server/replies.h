@@ -6,8 +6,11 @@
 #ifndef TORC_SRC_SERVER_REPLIES_H_
 #define TORC_SRC_SERVER_REPLIES_H_
 
+#include <algorithm>
 #include <string_view>
 
+#include "proto/binary/encoder.h"
+#include "proto/meta/encoder.h"
 #include "proto/text/encoder.h"
 #include "src/server/core.h"
 #include "src/server/task.h"
@@ -26,18 +29,69 @@ Cause CauseOf(engine::Shortage shortage);
 // Counts an executed operation and its failure. Once for each, by the worker of its connection.
 void CountResult(const engine::Op& op, Core& core);
 
-// The reply to a result other than a hit; empty where nothing is said (a get's miss, kSilent).
-// kNumber is not constant: it is written to `digits`.
-inline constexpr size_t kDigitsMax = proto::kNumberLineBytesMax;
-// `digits` has room for kDigitsMax bytes.
-std::string_view ReplyText(const engine::Op& op, char* digits);
+// What `op` does, whether or not more is asked of it.
+inline engine::Verb VerbOf(const engine::Op& op) {
+  return op.verb == engine::Verb::kExtended ? op.extended->verb : op.verb;
+}
 
-// Writes "VALUE key flags size[ cas]\r\n" for a hit; at most proto::kValueHeaderBytesMax bytes.
-// Returns the end.
-inline char* WriteValueHeader(char* to, ReplyStyle style, const engine::Op& op) {
-  return style == ReplyStyle::kValueWithCas
-             ? proto::EncodeValueHeader(to, op.key_view(), op.client_flags, op.value_size, op.cas)
-             : proto::EncodeValueHeader(to, op.key_view(), op.client_flags, op.value_size);
+// The reply to a result other than a hit; empty where nothing is said (a get's miss, quiet
+// commands). It is constant, or written to `scratch`, which has room for kReplyBytesMax bytes.
+// `meta`, here and below: of style kMeta, else not looked at.
+inline constexpr size_t kReplyBytesMax =
+    std::max({proto::kNumberLineBytesMax, proto::kBinaryValueHeadBytesMax,
+              proto::kBinaryStatusBytesMax, proto::kMetaReplyBytesMax});
+std::string_view ReplyText(const engine::Op& op, const Asked& asked, const MetaAsked* meta,
+                           RelativeSeconds now, char* scratch);
+
+// The reply to a hit: a head, as much of the value as is asked for (all or nothing), and a tail.
+inline constexpr size_t kHeadBytesMax = std::max(
+    {proto::kValueHeaderBytesMax, proto::kBinaryValueHeadBytesMax, proto::kMetaReplyBytesMax});
+namespace internal {
+char* WriteMetaHead(char* to, const engine::Op& op, const MetaAsked& meta, RelativeSeconds now);
+bool ShowsValue(const engine::Op& op, const MetaAsked& meta);
+}  // namespace internal
+
+// Writes "VALUE key flags size[ cas]\r\n", or what binary or meta has for it; at most kHeadBytesMax
+// bytes. Returns the end.
+inline char* WriteHead(char* to, const engine::Op& op, const Asked& asked, const MetaAsked* meta,
+                       RelativeSeconds now) {
+  switch (asked.style) {
+    case ReplyStyle::kBinary:
+      return proto::EncodeBinaryValue(to, asked.to(),
+                                      asked.with_key ? op.key_view() : std::string_view{},
+                                      op.client_flags, op.value_size, op.cas);
+    case ReplyStyle::kMeta:
+      return internal::WriteMetaHead(to, op, *meta, now);
+    case ReplyStyle::kValueWithCas:
+      return proto::EncodeValueHeader(to, op.key_view(), op.client_flags, op.value_size, op.cas);
+    default:
+      return proto::EncodeValueHeader(to, op.key_view(), op.client_flags, op.value_size);
+  }
+}
+// Bytes of the value that follow.
+inline uint32_t ValueBytes(const engine::Op& op, const Asked& asked, const MetaAsked* meta) {
+  const bool shown = asked.style != ReplyStyle::kMeta || internal::ShowsValue(op, *meta);
+  return shown ? op.value_size : 0;
+}
+// What follows the value. Constant, at most kTailBytesMax bytes.
+inline constexpr size_t kTailBytesMax = kLineEnd.size() + kEnd.size();
+inline std::string_view TailOf(const engine::Op& op, const Asked& asked, const MetaAsked* meta) {
+  static constexpr std::string_view kLineEndAndEnd = "\r\nEND\r\n";
+  switch (asked.style) {
+    case ReplyStyle::kBinary:
+      return {};
+    case ReplyStyle::kMeta:
+      return internal::ShowsValue(op, *meta) ? kLineEnd : std::string_view{};
+    default:
+      return asked.ends_command ? kLineEndAndEnd : kLineEnd;
+  }
+}
+// Of a hit that is answered as a miss, for want of room: what the client reads.
+inline std::string_view MissText(const engine::Op& op, const Asked& asked, const MetaAsked* meta,
+                                 RelativeSeconds now, char* scratch) {
+  engine::Op miss = op;
+  miss.result = engine::Result::kMiss;
+  return ReplyText(miss, asked, meta, now, scratch);
 }
 
 // Copies a hit's value to `to`. Returns the end.

@@ -15,26 +15,53 @@ namespace {
 using engine::EngineTotals;
 using engine::StatGroup;
 
-// Appends STAT lines to a connection's output.
+// Appends statistics to a connection's output: lines, or packets.
 class StatWriter final : public engine::StatSink {
  public:
-  StatWriter(Core& core, Connection& c) : core_(core), c_(c) {}
+  StatWriter(Core& core, Connection& c, const Asked& asked) : core_(core), c_(c), asked_(asked) {}
 
   using StatSink::Put;
   void Put(std::string_view name, std::string_view value) override {
-    line_.resize(name.size() + value.size() + proto::kStatBytesAround);
-    proto::EncodeStat(line_.data(), name, value);
-    Write(line_);
+    if (asked_.style == ReplyStyle::kBinary) {
+      text_.resize(proto::kBinaryHeaderBytes + name.size() + value.size());
+      proto::EncodeBinaryStat(text_.data(), asked_.to(), name, value);
+    } else {
+      text_.resize(name.size() + value.size() + proto::kStatBytesAround);
+      proto::EncodeStat(text_.data(), name, value);
+    }
+    Write(text_);
   }
-  void End() { Write(proto::kEnd); }
+  void End() {
+    if (asked_.style == ReplyStyle::kBinary) {
+      EndWith(proto::BinaryStatus::kOk);
+    } else {
+      Write(proto::kEnd);
+    }
+  }
+  // There is nothing of that name.
+  void Refuse() {
+    const std::string_view text = core_.FailureReply(Cause::kUnknownStats);
+    if (asked_.style == ReplyStyle::kBinary) {
+      EndWith(proto::BinaryStatus::kNotFound);
+    } else {
+      Write(text);
+    }
+  }
+
+ private:
+  void EndWith(proto::BinaryStatus status) {
+    char packet[proto::kBinaryStatusBytesMax];
+    const char* const end = proto::EncodeBinaryStatus(packet, asked_.to(), status);
+    Write({packet, static_cast<size_t>(end - packet)});
+  }
   void Write(std::string_view bytes) {
     if (!c_.broken && !c_.out.Append(core_.buffers, bytes)) core_.Break(c_, Cause::kReplyNoMemory);
   }
 
- private:
   Core& core_;
   Connection& c_;
-  std::string line_;
+  const Asked& asked_;
+  std::string text_;
 };
 
 // The sum of one counter over all workers.
@@ -290,8 +317,9 @@ bool Begins(std::string_view name, std::string_view argument) {
 
 }  // namespace
 
-void WriteStatistics(Core& core, Operators& operators, Connection& c, std::string_view arguments) {
-  StatWriter out(core, c);
+void WriteStatistics(Core& core, Operators& operators, Connection& c, std::string_view arguments,
+                     const Asked& asked) {
+  StatWriter out(core, c, asked);
   const std::string_view argument = proto::NextToken(&arguments);
   if (argument.empty()) {
     GeneralStatistics(core, out);
@@ -300,7 +328,8 @@ void WriteStatistics(Core& core, Operators& operators, Connection& c, std::strin
     core.engine().ResetCounters(core.self());
     c.broadcast_kind = MessageKind::kReset;
     c.broadcast_next = 0;
-    c.reply = proto::kReset;
+    c.reply = asked.style == ReplyStyle::kBinary ? LateReply(asked, proto::BinaryStatus::kOk)
+                                                 : LateReply(proto::kReset);
     c.state = ConnectionState::kBroadcast;
   } else if (Begins("settings", argument)) {
     SettingsStatistics(core, out);
@@ -312,6 +341,8 @@ void WriteStatistics(Core& core, Operators& operators, Connection& c, std::strin
   } else if (argument == "slabs") {
     core.engine().Statistics(StatGroup::kSlabs, out);
     out.End();
+  } else if (asked.style == ReplyStyle::kBinary) {
+    out.Refuse();
   } else if (argument == "sizes") {
     operators.Sizes(c);
   } else if (argument == "refs") {
@@ -323,7 +354,7 @@ void WriteStatistics(Core& core, Operators& operators, Connection& c, std::strin
   } else if (Begins("detail", argument)) {
     operators.Detail(c, arguments);
   } else {
-    out.Write(core.FailureReply(Cause::kUnknownStats));
+    out.Refuse();
   }
 }
 

@@ -13,8 +13,10 @@
 namespace torc::server {
 
 // Appends the reply to "stats `arguments`" to the connection's output. `stats reset` starts a
-// broadcast instead, and what shows items a job.
-void WriteStatistics(Core& core, Operators& operators, Connection& c, std::string_view arguments);
+// broadcast instead, and what shows items a job. `asked`: of binary, which knows what memcached's
+// does: settings, items, slabs and reset.
+void WriteStatistics(Core& core, Operators& operators, Connection& c, std::string_view arguments,
+                     const Asked& asked);
 
 }  // namespace torc::server
 

@@ -20,6 +20,7 @@
 #include <cstring>
 
 #include "src/engine/engine.h"
+#include "src/server/asked.h"
 #include "src/server/buffers.h"
 
 namespace torc::server {
@@ -37,47 +38,51 @@ enum class MessageKind : uint8_t {
   kJob,
 };
 
-// How the result of an operation is told to the client.
-enum class ReplyStyle : uint8_t {
-  kUncounted,     // not at all, nor in the statistics: a removal on the side
-  kSilent,        // not at all: noreply
-  kValue,         // VALUE key flags size, nothing for a miss
-  kValueWithCas,  // likewise with the CAS unique
-  kStore,         // STORED, NOT_STORED, EXISTS, NOT_FOUND, SERVER_ERROR ...
-  kDelete,        // DELETED, NOT_FOUND
-  kTouch,         // TOUCHED, NOT_FOUND
-  kNumber,        // the number, NOT_FOUND, CLIENT_ERROR ...
-};
-
 struct Task {
   Task() {}  // NOLINT(modernize-use-equals-default): does not clear `key`
 
   engine::Op op;
+  Asked asked;
   Connection* connection = nullptr;
   OutNode* gap = nullptr;        // where the reply goes; null: nowhere
   Task* next = nullptr;          // in the desk's queue
   InSegment* segment = nullptr;  // keeps op.value's bytes until the answer
   Block* reply =
       nullptr;  // made by the sender, filled by the owner with a hit's value, up to its size
-  uint32_t received = 0;  // an upload's bytes so far, the closing \r\n included
+  uint32_t received = 0;  // an upload's bytes so far, of text with the closing \r\n
   ShardId owner = 0;
   ShardId asker = 0;  // while the engine has it: the shard that it is to be told to
-  ReplyStyle style = ReplyStyle::kSilent;
   engine::Engine::ReserveResult reserved = engine::Engine::ReserveResult::kLater;
-  bool ends_command = false;      // END follows
-  bool answered = false;          // an upload's kReserve is answered
-  bool pinned = false;            // the answer to a hit is op.item, pinned by the owner
-  bool reserved_send = false;     // room in the owner's mailbox is taken for it
-  bool sent = false;              // it is under way, or answered
-  char tail[2] = {0, 0};          // an upload's last two bytes: must be \r\n
+  engine::Shortage shortage = engine::Shortage::kNone;  // with `reserved` kNoMemory: why
+  bool answered = false;                                // an upload's kReserve is answered
+  bool pinned = false;         // the answer to a hit is op.item, pinned by the owner
+  bool reserved_send = false;  // room in the owner's mailbox is taken for it
+  bool sent = false;           // it is under way, or answered
+  char tail[2] = {0, 0};       // an upload's last two bytes: must be \r\n
+  Extra extra;
   char key[engine::kKeySizeMax];  // not initialised beyond op.key_size
 
-  bool told() const { return style > ReplyStyle::kSilent; }
-
-  void SetOperation(const engine::Op& operation) {
+  // `meta`: of style kMeta, else not looked at.
+  void SetOperation(const engine::Op& operation, const Asked& to_tell, const MetaAsked* meta) {
     op = operation;
     std::memcpy(key, operation.key, operation.key_size);
     op.key = key;
+    asked = to_tell;
+    if (asked.style == ReplyStyle::kMeta) extra.meta = *meta;
+    if (op.verb == engine::Verb::kExtended) {
+      extra.extended = *operation.extended;
+      op.extended = &extra.extended;
+    }
+  }
+  // The operation as the engine left it, of which the key is void.
+  void SetResult(const engine::Op& result) {
+    const char* const own_key = op.key;
+    op = result;
+    op.key = own_key;
+    if (op.verb == engine::Verb::kExtended && op.extended != &extra.extended) {
+      extra.extended = *op.extended;
+      op.extended = &extra.extended;
+    }
   }
 };
 

@@ -24,25 +24,24 @@ TaskDesk::TaskDesk(Core& core) : core_(core), queues_(core.shard.shards()) {
   reserving_.reserve(size_t{core.shard.shards()} * shard::kAnswersMax);
 }
 
-Task* TaskDesk::New(Connection& c, const Op& op, ReplyStyle style, bool ends_command) {
-  Task* const task = NewWithoutBlock(c, op, style, ends_command);
+Task* TaskDesk::New(Connection& c, const Op& op, const Asked& asked, const MetaAsked* meta) {
+  Task* const task = NewWithoutBlock(c, op, asked, meta);
   // Null is fine: the owner pins the value then.
-  if (task != nullptr && (op.verb == Verb::kGet || op.verb == Verb::kGetAndTouch)) {
+  if (task != nullptr && (VerbOf(op) == Verb::kGet || op.verb == Verb::kGetAndTouch)) {
     task->reply = core_.buffers.NewBlock();
   }
   return task;
 }
 
-Task* TaskDesk::NewWithoutBlock(Connection& c, const Op& op, ReplyStyle style, bool ends_command) {
+Task* TaskDesk::NewWithoutBlock(Connection& c, const Op& op, const Asked& asked,
+                                const MetaAsked* meta) {
   Task* const task = core_.tasks.New();
   if (task == nullptr) [[unlikely]] {
     core_.Fail(Cause::kTaskNoMemory);
     return nullptr;
   }
-  task->SetOperation(op);
+  task->SetOperation(op, asked, meta);
   task->connection = &c;
-  task->style = style;
-  task->ends_command = ends_command;
   task->owner = engine::OwnerOf(op.hash, core_.shard.shards());
   return task;
 }
@@ -138,7 +137,7 @@ bool TaskDesk::Reserve(const shard::Message& message, ShardId from) {
   task->reserved = core_.engine().Reserve(core_.self(), task->op, &reservation);
   if (task->reserved == Engine::ReserveResult::kLater) return false;
   task->op.item = reservation.item;
-  task->op.shortage = reservation.shortage;
+  task->shortage = reservation.shortage;
   core_.shard.Answer(from, message);
   return true;
 }
@@ -149,26 +148,26 @@ void TaskDesk::AnswerExecuted(Task* task, ShardId from, const Op& result) {
 }
 
 void TaskDesk::TakeResult(Task* task, const Op& result) {
-  const char* const key = task->op.key;
-  task->op = result;
-  task->op.key = key;
-  if (result.result == Result::kHit) {
-    Op& op = task->op;
-    constexpr size_t frame = proto::kValueHeaderBytesMax + kLineEnd.size() + kEnd.size();
-    const bool small = op.value_size + frame <= sizeof(Block::bytes);
-    if (task->reply != nullptr && small) {
-      char* end = WriteValueHeader(task->reply->bytes, task->style, op);
-      end = CopyValue(end, op, core_.engine());
-      std::memcpy(end, kLineEnd.data(), kLineEnd.size());
-      task->reply->used = static_cast<uint32_t>(end + kLineEnd.size() - task->reply->bytes);
-    } else {
-      // No room for another pin: the client sees a miss, which a cache may always answer.
-      task->pinned = core_.engine().Pin(core_.self(), op.item);
-      if (!task->pinned) {
-        op.result = Result::kMiss;
-        core_.Fail(Cause::kPinsFullMissed);
-      }
-    }
+  task->SetResult(result);
+  Op& op = task->op;
+  if (op.result != Result::kHit) return;
+  const MetaAsked* const meta = &task->extra.meta;
+  const uint32_t value_bytes = ValueBytes(op, task->asked, meta);
+  if (task->reply != nullptr &&
+      kHeadBytesMax + value_bytes + kTailBytesMax <= sizeof(Block::bytes)) {
+    char* const start = task->reply->bytes;
+    char* end = WriteHead(start, op, task->asked, meta, core_.shard.now());
+    if (value_bytes != 0) end = CopyValue(end, op, core_.engine());
+    const std::string_view tail = TailOf(op, task->asked, meta);
+    std::memcpy(end, tail.data(), tail.size());
+    task->reply->used = static_cast<uint32_t>(end + tail.size() - start);
+    return;
+  }
+  // No room for another pin: the client sees a miss, which a cache may always answer.
+  task->pinned = core_.engine().Pin(core_.self(), op.item);
+  if (!task->pinned) {
+    op.result = Result::kMiss;
+    core_.Fail(Cause::kPinsFullMissed);
   }
 }
 
@@ -178,7 +177,7 @@ bool TaskDesk::Await(Connection& c, const Entry& entry, const Op& op) {
   ++awaiting_;
   if (c.broken) return true;
   // No block yet: it would lie idle until the engine answers.
-  Task* const task = NewWithoutBlock(c, op, entry.style, entry.ends_command);
+  Task* const task = NewWithoutBlock(c, op, entry.asked, core_.batch.meta(entry));
   if (task == nullptr) return false;
   CHECK_EQ(task->owner, core_.self());
   task->gap = c.out.AppendPending(core_.buffers, task);
@@ -246,19 +245,20 @@ void TaskDesk::OnAnswer(const shard::Message& message) {
 void TaskDesk::Resolve(Task* task) {
   Connection& c = *task->connection;
   const Op& op = task->op;
-  if (task->style != ReplyStyle::kUncounted) CountResult(op, core_);
-  if (task->gap == nullptr || !task->told()) {
+  if (task->asked.style != ReplyStyle::kUncounted) CountResult(op, core_);
+  if (task->gap == nullptr || !task->asked.told()) {
     if (task->pinned) ReleasePin(task->owner, op.item);
     if (task->gap != nullptr) c.out.FillConstant(task->gap, {});
   } else if (op.result == Result::kHit) {
     if (!FillHit(c, *task)) core_.Break(c, Cause::kReplyNoMemory);
   } else {
-    char text[kDigitsMax + kEnd.size()];
-    const std::string_view reply = ReplyText(op, text);
-    if (reply.data() == text) {
-      if (!c.out.FillCopy(core_.buffers, task->gap, reply)) core_.Break(c, Cause::kReplyNoMemory);
-    } else {
-      c.out.FillConstant(task->gap, task->ends_command ? kEnd : reply);
+    char scratch[kReplyBytesMax];
+    const std::string_view reply =
+        ReplyText(op, task->asked, &task->extra.meta, core_.shard.now(), scratch);
+    if (reply.data() != scratch || reply.empty()) {
+      c.out.FillConstant(task->gap, reply);
+    } else if (!c.out.FillCopy(core_.buffers, task->gap, reply)) {
+      core_.Break(c, Cause::kReplyNoMemory);
     }
   }
   Delete(task);
@@ -268,32 +268,29 @@ void TaskDesk::Resolve(Task* task) {
 // The reply to a hit goes where its gap is. False: memory was refused.
 bool TaskDesk::FillHit(Connection& c, Task& task) {
   const Op& op = task.op;
-  if (!task.pinned && task.reply->used + kEnd.size() <= kGapCopyBytesMax) {
-    // As one piece: the owner left room behind the value.
-    Block& block = *task.reply;
-    if (task.ends_command) {
-      std::memcpy(block.bytes + block.used, kEnd.data(), kEnd.size());
-      block.used += static_cast<uint32_t>(kEnd.size());
-    }
-    return c.out.FillCopy(core_.buffers, task.gap, {block.bytes, block.used});
+  if (!task.pinned && task.reply->used <= kGapCopyBytesMax) {
+    return c.out.FillCopy(core_.buffers, task.gap, {task.reply->bytes, task.reply->used});
   }
   Output reply;
   bool fits = true;
   if (task.pinned) {
-    char header[proto::kValueHeaderBytesMax];
-    const char* const end = WriteValueHeader(header, task.style, op);
-    fits = reply.Append(core_.buffers, {header, static_cast<size_t>(end - header)});
-    if (fits && reply.AppendPinned(core_.buffers, op.item, task.owner, op.value_size)) {
-      fits = reply.AppendConstant(core_.buffers, kLineEnd);
+    const MetaAsked* const meta = &task.extra.meta;
+    char head[kHeadBytesMax];
+    const char* const end = WriteHead(head, op, task.asked, meta, core_.shard.now());
+    fits = reply.Append(core_.buffers, {head, static_cast<size_t>(end - head)});
+    const uint32_t value_bytes = ValueBytes(op, task.asked, meta);
+    if (fits && value_bytes != 0 &&
+        reply.AppendPinned(core_.buffers, op.item, task.owner, value_bytes)) {
+      const std::string_view tail = TailOf(op, task.asked, meta);
+      if (!tail.empty()) fits = reply.AppendConstant(core_.buffers, tail);
     } else {
       ReleasePin(task.owner, op.item);
-      fits = false;
+      fits = fits && value_bytes == 0;
     }
   } else {
     fits = reply.AppendBlock(core_.buffers, task.reply);
     task.reply = nullptr;
   }
-  if (fits && task.ends_command) fits = reply.AppendConstant(core_.buffers, kEnd);
   c.out.FillFrom(core_.buffers, task.gap, reply);
   return fits;
 }

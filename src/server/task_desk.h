@@ -29,13 +29,16 @@ class TaskDesk final : public PinHolder {
   // Whether an operation of `c` on a key of `owner` must go by message: writes to others' keys,
   // reads while a write to that shard is under way (a client reads its own writes), and all where
   // the engine does not share reads.
-  bool NeedsMessage(const Connection& c, ShardId owner, engine::Verb verb) const {
+  bool NeedsMessage(const Connection& c, ShardId owner, const engine::Op& op) const {
     if (owner == core_.self()) return false;
-    return verb != engine::Verb::kGet || c.pending_shards[owner] || !reads_are_shared_;
+    const bool reads = op.verb == engine::Verb::kGet ||
+                       (op.verb == engine::Verb::kExtended && op.extended->is_pure());
+    return !reads || c.pending_shards[owner] || !reads_are_shared_;
   }
 
-  // A task for `op`, its key copied. Null: none left, or no memory.
-  [[nodiscard]] Task* New(Connection& c, const engine::Op& op, ReplyStyle style, bool ends_command);
+  // A task for `op`, its key and extra copied. Null: none left, or no memory.
+  [[nodiscard]] Task* New(Connection& c, const engine::Op& op, const Asked& asked,
+                          const MetaAsked* meta);
   void Delete(Task* task);
 
   // Takes room for one task of `c` to shard `to`, and counts it as under way. False: no room now;
@@ -84,8 +87,8 @@ class TaskDesk final : public PinHolder {
   void ReleasePin(ShardId owner, const void* item) override;
 
  private:
-  [[nodiscard]] Task* NewWithoutBlock(Connection& c, const engine::Op& op, ReplyStyle style,
-                                      bool ends_command);
+  [[nodiscard]] Task* NewWithoutBlock(Connection& c, const engine::Op& op, const Asked& asked,
+                                      const MetaAsked* meta);
   // Notes the result of an operation, executed here, in its task.
   void TakeResult(Task* task, const engine::Op& result);
   void Resolve(Task* task);

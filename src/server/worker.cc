@@ -584,8 +584,8 @@ bool Worker::Finished() const {
          core_.shared.connections.load(std::memory_order_relaxed) == 0;
 }
 
-void Worker::OnStats(Connection& c, const proto::Request& request) {
-  WriteStatistics(core_, operators_, c, request.rest);
+void Worker::OnStats(Connection& c, std::string_view arguments, const Asked& asked) {
+  WriteStatistics(core_, operators_, c, arguments, asked);
 }
 
 void Worker::OnOperator(Connection& c, const proto::Request& request) {

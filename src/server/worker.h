@@ -82,7 +82,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   void NoteRingFailures();
   void StartStopping();
   void CutOffSlowClients(bool all);
-  void OnStats(Connection& c, const proto::Request& request) override;
+  void OnStats(Connection& c, std::string_view arguments, const Asked& asked) override;
   void OnOperator(Connection& c, const proto::Request& request) override;
 
   Core core_;
