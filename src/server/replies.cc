@@ -55,7 +55,7 @@ void CountResult(const engine::Op& op, Core& core) {
   if (op.miss == Miss::kExpired) counters.get_expired.Add(1);
   if (op.miss == Miss::kFlushed) counters.get_flushed.Add(1);
   const bool found = op.result != Result::kMiss && op.result != Result::kNotFound;
-  switch (op.verb) {
+  switch (engine::VerbOf(op)) {
     case Verb::kGet:
       counters.cmd_get.Add(1);
       (found ? counters.get_hits : counters.get_misses).Add(1);
@@ -90,6 +90,8 @@ void CountResult(const engine::Op& op, Core& core) {
       break;
     case Verb::kDelete:
       (found ? counters.delete_hits : counters.delete_misses).Add(1);
+      break;
+    case Verb::kExtended:  // is none of its own
       break;
   }
 }
