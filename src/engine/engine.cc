@@ -47,8 +47,9 @@ bool CountOn(const Op& op, const std::string& value, uint64_t* number, std::stri
   if (errno == ERANGE || end == value.c_str()) return false;
   if (*end != '\0' && std::isspace(static_cast<unsigned char>(*end)) == 0) return false;
   if (static_cast<long long>(read) < 0 && std::strchr(value.c_str(), '-') != nullptr) return false;
-  const bool up = op.verb == Verb::kIncrement;
-  *number = up ? read + op.number : (op.number > read ? 0 : read - op.number);
+  const uint64_t delta = op.verb == Verb::kExtended ? op.extended->delta : op.number;
+  const bool up = VerbOf(op) == Verb::kIncrement;
+  *number = up ? read + delta : (delta > read ? 0 : read - delta);
   *counted = std::to_string(*number);
   // It writes in place where it can.
   if (counted->size() < value.size()) counted->resize(value.size(), ' ');

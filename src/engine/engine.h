@@ -93,53 +93,65 @@ enum class Shortage : uint8_t {
   kIndexFull,       // the index has no place for the key
 };
 
-// What meta commands keep with an item besides its value.
+// What meta commands keep with an item besides its value. Whatever stores a value begins anew, but
+// for kIncrement and kDecrement of a number that gets no longer, which leave them as they are.
 struct Marks {
   bool stale;          // invalidated (I): a hit says so
   bool token_sent;     // a hit has told its client to recache; the next ones are told that
   bool key_is_binary;  // its key is shown in base64
-  bool fetched;        // was hit since it was stored
+  bool fetched;        // was hit since it was stored, before this operation
 };
 
 // An operation that asks for more than its verb says, and is told more: for meta commands, and
 // binary ones with a CAS or an initial value. All of it is one step of the key's owner; no other
-// operation on the key comes between. So also kGet by any shard, if reads are shared, as long as it
-// is `is_pure()` and the item, if there is one, is not stale.
+// operation on the key comes between.
+//
+// One that `is_pure()` is executed by any shard, if reads are shared; but only the owner gives the
+// token away. Where another shard finds an item that is stale and whose token is to be had, it
+// answers a hit that says so (marks), not won, and without a trace: the owner is to be asked then.
 //
 // With Op::verb kExtended, whose own `cas` is output only and `exptime` as below. Verbs here: kGet,
 // kSet, kAdd, kReplace, kAppend, kPrepend, kIncrement, kDecrement, kDelete. Results are theirs;
-// kExists for whichever verb found another CAS unique.
+// kExists for whichever verb found another CAS unique; kNotFound for kSet and kReplace that compare
+// with an absent item. kGet that makes, and kDelete that does not remove, may find no memory: the
+// former answers kNoMemory, the latter removes the item after all, and answers kDeleted.
+//
+// A value that comes in a Reservation: Reserve is shown the same Extended as Execute.
 //
 // Sources: protocol.txt, "Meta Commands"; memcached 1.6.45 where that is silent.
 struct Extended {
   // In.
   Verb verb = Verb::kGet;
-  // kGet: a hit leaves no trace of an access.
+  // kGet: no trace of an access is left. The token is given away all the same.
   bool leaves_no_trace = false;
-  // kGet, kIncrement, kDecrement, kDelete that marks: a present item expires at Op::exptime.
+  // kGet: the token is not given away, whatever is found.
+  bool never_wins = false;
+  // kGet, kIncrement, kDecrement, kDelete that marks: a present item expires at Op::exptime. Of
+  // kIncrement and kDecrement so does one that they make.
   bool touches = false;
-  // kGet, kIncrement, kDecrement, kAppend, kPrepend: an absent item is made, to expire at
-  // make_exptime: empty and with the token sent (and `won` to this hit); of value `initial`,
-  // without a step; of the bytes given. Of kAppend and kPrepend the client flags then are
-  // Op::client_flags.
+  // kGet, kIncrement, kDecrement, kAppend, kPrepend: an absent item is made, whatever compares_cas
+  // says, to expire at make_exptime: empty and with the token sent (and `won` to this hit); of
+  // value `initial`, without a step; of the bytes given. Of kAppend and kPrepend the client flags
+  // then are Op::client_flags.
   bool makes = false;
   // kGet: a hit that expires before recache_exptime wins the token if nobody has, unless it was
-  // just made. The expiry looked at is what `touches` set only if touches_first.
+  // just made. The expiry looked at is what `touches` set only if touches_first. A stale one wins
+  // it without this.
   bool recaches = false;
   bool touches_first = false;
-  // Not kGet: kExists unless the item's CAS unique is cas_compare.
+  // Not kGet; kAdd does not look at it: kExists unless the item's CAS unique is cas_compare.
   bool compares_cas = false;
-  // Stores, kIncrement, kDecrement, kDelete that marks: the CAS unique becomes cas_new, any 64
-  // bits.
+  // Stores, kIncrement, kDecrement, kDelete that marks, kGet that made: the CAS unique becomes
+  // cas_new, any 64 bits.
   bool sets_cas = false;
   // kDelete: the item is marked stale, its token is to be had again, it gets a new CAS unique.
-  // Store verbs with compares_cas: a cas_compare below the item's stores all the same, marks the
-  // item stale, and leaves its expiry and whether the token was sent as they were.
+  // kSet and kReplace with compares_cas: a cas_compare below the item's stores all the same, marks
+  // the item stale, and leaves its expiry and whether the token was sent as they were.
   bool invalidates = false;
-  // kDelete: the value and the client flags go, the item stays, empty, with its expiry; with
-  // `invalidates` it is stale besides.
+  // kDelete: an empty item takes its place, with Op::client_flags, that expires at Op::exptime if
+  // `touches`, else never; with `invalidates` it is stale.
   bool removes_value = false;
-  // Whatever is stored or made: its key is shown in base64 (Marks).
+  // Stores, but for kAppend and kPrepend to a present item: its key is shown in base64 (Marks).
   bool key_is_binary = false;
   // Stores: one that fails with kTooLarge or kNoMemory removes the present item (as plain kSet).
   bool removes_if_refused = false;
@@ -150,13 +162,14 @@ struct Extended {
   RelativeSeconds make_exptime = kNeverExpires;
   RelativeSeconds recache_exptime = kNeverExpires;
 
-  // Out. The fields of Op come besides, as for the plain verb.
+  // Out. The fields of Op come besides, as for the plain verb; of kStored value_size, too.
   uint64_t number = 0;                  // of kNumber
   Shortage shortage = Shortage::kNone;  // as Op::shortage
   bool made = false;                    // by `makes`
   bool won = false;                     // kHit: this client is to recache
   Marks marks = {};                     // kHit: as before this operation; stale, as found
-  RelativeSeconds exptime_before = kNeverExpires;  // kHit, kNumber: before this operation
+  // kHit, kNumber: before and after `touches`. Of kHit that made, kNeverExpires before.
+  RelativeSeconds exptime_before = kNeverExpires;
   RelativeSeconds exptime_after = kNeverExpires;
   RelativeSeconds last_access = 0;  // kHit: before this operation
   uint32_t size_class = 0;          // kHit: as ItemInfo
@@ -198,6 +211,16 @@ struct alignas(64) Op {
   std::string_view key_view() const { return {key, key_size}; }
 };
 static_assert(sizeof(Op) == 64);
+
+// What an operation does in the end: of kExtended, the verb there.
+inline Verb VerbOf(const Op& op) {
+  return op.verb == Verb::kExtended ? op.extended->verb : op.verb;
+}
+// Where the shortage of an operation's result is.
+inline Shortage& ShortageOf(Op& op) {
+  return op.verb == Verb::kExtended ? op.extended->shortage : op.shortage;
+}
+inline Shortage ShortageOf(const Op& op) { return ShortageOf(const_cast<Op&>(op)); }
 
 // The most operations of one Execute, and the most answers of one Collect.
 inline constexpr size_t kBatchMax = 512;

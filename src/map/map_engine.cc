@@ -7,6 +7,8 @@
 namespace torc::map {
 namespace {
 
+using engine::Extended;
+using engine::Marks;
 using engine::Miss;
 using engine::Op;
 using engine::Result;
@@ -19,6 +21,31 @@ constexpr RelativeSeconds kGraceSeconds = 10;
 constexpr size_t kSliceItems = 16;
 
 Item* AsItem(const void* item) { return const_cast<Item*>(static_cast<const Item*>(item)); }
+
+// Null for a plain operation.
+Extended* ExtendedOf(const Op& op) { return op.verb == Verb::kExtended ? op.extended : nullptr; }
+
+Marks MarksOf(const Item& item) {
+  return {.stale = item.stale,
+          .token_sent = item.token_sent,
+          .key_is_binary = item.key_is_binary,
+          .fetched = item.fetched};
+}
+
+// A client may choose the CAS unique of what it stores.
+void GiveCas(const Extended* e, Item& item) {
+  item.cas_is_given = e != nullptr && e->sets_cas;
+  if (item.cas_is_given) item.cas = e->cas_new;
+}
+
+void FillHit(Item& item, Op& op) {
+  op.value = item.value.data();
+  op.item = &item;
+  op.cas = item.cas;
+  op.client_flags = item.client_flags;
+  op.value_size = static_cast<uint32_t>(item.value.size());
+  op.result = Result::kHit;
+}
 
 }  // namespace
 
@@ -40,7 +67,7 @@ MapEngine::MapEngine(const engine::EngineOptions& options)
     Partition& p = *partitions_.emplace_back(std::make_unique<Partition>());
     p.limit_bytes = LimitOf(options.memory_limit_bytes);
     // So that they differ over all partitions: each counts in steps of the number of shards.
-    p.cas = shard;
+    p.count = shard;
   }
 }
 
@@ -93,7 +120,7 @@ void MapEngine::Flush(ShardId self, RelativeSeconds when) {
     return;
   }
   p.flush_at = kNeverExpires;
-  p.flush_cas = p.cas += options_.shards;
+  p.flush_count = p.count += options_.shards;
   p.flushed_at = p.now;
 }
 
@@ -106,8 +133,9 @@ size_t MapEngine::Execute(ShardId self, std::span<Op> ops) {
 }
 
 void MapEngine::ExecuteOne(Partition& p, Op& op) {
-  switch (op.verb) {
+  switch (engine::VerbOf(op)) {
     case Verb::kGet:
+      return op.verb == Verb::kExtended ? GetExtended(p, op) : Get(p, op);
     case Verb::kGetAndTouch:
     case Verb::kTouch:
       return Get(p, op);
@@ -123,7 +151,10 @@ void MapEngine::ExecuteOne(Partition& p, Op& op) {
       return Count(p, op);
     case Verb::kDelete:
       return Delete(p, op);
+    case Verb::kExtended:
+      break;
   }
+  CHECK(false);
 }
 
 // --------------------------------------------------------------------------------- who is there
@@ -134,13 +165,13 @@ Item* MapEngine::Find(Partition& p, Op* op) const {
   if (found == p.by_key.end()) return nullptr;
   Item* const item = found->second.get();
   if (!IsDead(p, *item)) return item;
-  op->miss = item->cas <= p.flush_cas ? Miss::kFlushed : Miss::kExpired;
+  op->miss = item->count <= p.flush_count ? Miss::kFlushed : Miss::kExpired;
   Unlink(p, item);
   return nullptr;
 }
 
 bool MapEngine::IsDead(const Partition& p, const Item& item) const {
-  return item.cas <= p.flush_cas || (item.exptime != kNeverExpires && item.exptime <= p.now);
+  return item.count <= p.flush_count || (item.exptime != kNeverExpires && item.exptime <= p.now);
 }
 
 void MapEngine::Use(Partition& p, Item& item) const {
@@ -150,12 +181,13 @@ void MapEngine::Use(Partition& p, Item& item) const {
 
 void MapEngine::Link(Partition& p, std::unique_ptr<Item> owned) {
   Item& item = *owned;
-  item.cas = p.cas += options_.shards;
+  item.count = p.count += options_.shards;
+  if (!item.cas_is_given) item.cas = item.count;
   item.last_access = p.now;
   p.by_use.push_front(&item);
   item.use = p.by_use.begin();
   SetExptime(p, item, item.exptime);
-  p.by_cas.emplace(item.cas, &item);
+  p.by_count.emplace(item.count, &item);
   p.by_hash.emplace(item.hash, &item);
   item.live = true;
   p.used_bytes += item.bytes();
@@ -171,7 +203,7 @@ void MapEngine::Unlink(Partition& p, Item* item) const {
   p.by_key.erase(found);
   p.by_use.erase(item->use);
   p.by_expiry.erase({item->dead_from, item});
-  p.by_cas.erase(item->cas);
+  p.by_count.erase(item->count);
   p.by_hash.erase({item->hash, item});
   item->live = false;
   p.used_bytes -= item->bytes();
@@ -198,9 +230,9 @@ size_t MapEngine::RemoveDead(Partition& p, RelativeSeconds deadline, bool flushe
   while (removed < items && !p.by_expiry.empty() && p.by_expiry.begin()->first <= deadline) {
     remove(p.by_expiry.begin()->second);
   }
-  while (removed < items && flushed && !p.by_cas.empty() &&
-         p.by_cas.begin()->first <= p.flush_cas) {
-    remove(p.by_cas.begin()->second);
+  while (removed < items && flushed && !p.by_count.empty() &&
+         p.by_count.begin()->first <= p.flush_count) {
+    remove(p.by_count.begin()->second);
   }
   return removed;
 }
@@ -226,8 +258,9 @@ bool MapEngine::Replace(Partition& p, Op& op, std::unique_ptr<Item> item, Item* 
   if (!FindRoom(p, bytes)) return false;
   if (old != nullptr) Unlink(p, old);
   EvictFor(p, bytes);
+  const Item& stored = *item;
   Link(p, std::move(item));
-  op.cas = p.cas;
+  op.cas = stored.cas;
   return true;
 }
 
@@ -239,20 +272,63 @@ void MapEngine::Get(Partition& p, Op& op) {
     op.result = op.verb == Verb::kTouch ? Result::kNotFound : Result::kMiss;
     return;
   }
+  const Marks marks = MarksOf(*item);
   Use(p, *item);
   item->fetched = true;
   if (op.verb != Verb::kGet) SetExptime(p, *item, op.exptime);
-  op.cas = item->cas;
-  op.result = Result::kTouched;
-  if (op.verb == Verb::kTouch) return;
-  op.value = item->value.data();
-  op.item = item;
-  op.client_flags = item->client_flags;
-  op.value_size = static_cast<uint32_t>(item->value.size());
-  op.result = Result::kHit;
+  if (op.verb == Verb::kTouch) {
+    op.cas = item->cas;
+    op.client_flags = item->client_flags;
+    op.result = Result::kTouched;
+    return;
+  }
+  op.marks = marks;
+  FillHit(*item, op);
+}
+
+void MapEngine::GetExtended(Partition& p, Op& op) {
+  Extended& e = *op.extended;
+  Item* item = Find(p, &op);
+  if (item == nullptr) {
+    op.result = Result::kMiss;
+    if (!e.makes) return;
+    auto made = std::make_unique<Item>();
+    made->key = op.key_view();
+    made->hash = op.hash;
+    made->exptime = e.make_exptime;
+    GiveCas(&e, *made);
+    item = made.get();
+    if (!Replace(p, op, std::move(made), nullptr)) {
+      op.result = Result::kNoMemory;
+      e.shortage = shortage();
+      p.no_memory.Add(1);
+      return;
+    }
+    p.items_stored.Add(1);
+    e.made = true;
+  }
+  e.marks = MarksOf(*item);
+  e.exptime_before = e.made ? kNeverExpires : item->exptime;
+  e.last_access = item->last_access;
+  e.size_class = 1;
+  e.item_bytes = item->bytes();
+  if (e.touches && !e.made) SetExptime(p, *item, op.exptime);
+  e.exptime_after = item->exptime;
+  const RelativeSeconds looked_at = e.touches_first ? e.exptime_after : e.exptime_before;
+  const bool due =
+      e.recaches && looked_at != kNeverExpires && looked_at < e.recache_exptime && !e.made;
+  e.won = e.made || (!e.never_wins && !item->token_sent && (item->stale || due));
+  item->token_sent |= e.won;
+  if (!e.leaves_no_trace) {
+    Use(p, *item);
+    item->fetched = true;
+  }
+  FillHit(*item, op);
 }
 
 void MapEngine::Store(Partition& p, Op& op) {
+  Extended* const e = ExtendedOf(op);
+  const Verb verb = engine::VerbOf(op);
   // What came in a reservation ceases to be one, whatever becomes of the operation.
   std::unique_ptr<Item> item;
   if (op.item != nullptr) {
@@ -273,53 +349,84 @@ void MapEngine::Store(Partition& p, Op& op) {
   }
   item->client_flags = op.client_flags;
   item->exptime = op.exptime;
+  item->key_is_binary = e != nullptr && e->key_is_binary;
+  GiveCas(e, *item);
 
   Item* const old = Find(p, &op);
-  const bool joins = op.verb == Verb::kAppend || op.verb == Verb::kPrepend;
-  if (op.verb == Verb::kAdd && old != nullptr) {
+  const bool joins = verb == Verb::kAppend || verb == Verb::kPrepend;
+  const bool compares =
+      verb == Verb::kCas || (e != nullptr && e->compares_cas && verb != Verb::kAdd);
+  const uint64_t compared = e != nullptr ? e->cas_compare : op.cas;
+  if (verb == Verb::kAdd && old != nullptr) {
     Use(p, *old);
     op.result = Result::kNotStored;
     return;
   }
-  if ((op.verb == Verb::kReplace || joins) && old == nullptr) {
-    op.result = Result::kNotStored;
-    return;
-  }
-  if (op.verb == Verb::kCas && (old == nullptr || old->cas != op.cas)) {
-    op.result = old == nullptr ? Result::kNotFound : Result::kExists;
-    return;
-  }
-  if (joins) {
-    if (old->value.size() + item->value.size() > ValueSizeMax(op.key_size, old->client_flags)) {
-      op.result = Result::kNotStored;
-      op.shortage = Shortage::kItemLimit;
+  if (old == nullptr) {
+    if (compares && !joins) {
+      op.result = Result::kNotFound;
       return;
     }
-    item->value.insert(op.verb == Verb::kAppend ? 0 : item->value.size(), old->value);
-    item->client_flags = old->client_flags;
+    const bool made = joins && e != nullptr && e->makes;
+    if (verb == Verb::kReplace || (joins && !made)) {
+      op.result = Result::kNotStored;
+      return;
+    }
+    if (made) item->exptime = e->make_exptime;
+  } else if (compares && old->cas != compared) {
+    if (joins || e == nullptr || !e->invalidates || compared > old->cas) {
+      op.result = Result::kExists;
+      return;
+    }
+    item->stale = true;
+    item->token_sent = old->token_sent;
     item->exptime = old->exptime;
   }
+  if (joins && old != nullptr) {
+    if (old->value.size() + item->value.size() > ValueSizeMax(op.key_size, old->client_flags)) {
+      op.result = Result::kNotStored;
+      ShortageOf(op) = Shortage::kItemLimit;
+      return;
+    }
+    item->value.insert(verb == Verb::kAppend ? 0 : item->value.size(), old->value);
+    item->client_flags = old->client_flags;
+    item->exptime = old->exptime;
+    item->key_is_binary = false;
+  }
+  const uint32_t value_size = static_cast<uint32_t>(item->value.size());
   if (Replace(p, op, std::move(item), old)) {
     p.items_stored.Add(1);
+    if (e != nullptr) {
+      e->made = joins && old == nullptr;
+      op.value_size = value_size;
+    }
     op.result = Result::kStored;
     return;
   }
-  op.result = joins ? Result::kNotStored : Result::kNoMemory;
-  op.shortage = shortage();
-  if (!joins) Refuse(p, op, Result::kNoMemory);
+  const bool sum_failed = joins && old != nullptr;
+  op.result = sum_failed ? Result::kNotStored : Result::kNoMemory;
+  ShortageOf(op) = shortage();
+  if (!sum_failed) Refuse(p, op, Result::kNoMemory);
 }
 
 void MapEngine::Refuse(Partition& p, const Op& op, Result why) {
   (why == Result::kTooLarge ? p.too_large : p.no_memory).Add(1);
-  if (op.verb != Verb::kSet) return;
+  const Extended* const e = ExtendedOf(op);
+  if (e != nullptr ? !e->removes_if_refused : op.verb != Verb::kSet) return;
   Op look = op;
   if (Item* const old = Find(p, &look); old != nullptr) Unlink(p, old);
 }
 
 void MapEngine::Count(Partition& p, Op& op) {
+  Extended* const e = ExtendedOf(op);
   Item* const old = Find(p, &op);
   if (old == nullptr) {
+    if (e != nullptr && e->makes) return MakeNumber(p, op);
     op.result = Result::kNotFound;
+    return;
+  }
+  if (e != nullptr && e->compares_cas && old->cas != e->cas_compare) {
+    op.result = Result::kExists;
     return;
   }
   auto item = std::make_unique<Item>(*old);
@@ -329,21 +436,76 @@ void MapEngine::Count(Partition& p, Op& op) {
     op.result = Result::kNotANumber;
     return;
   }
+  // memcached makes a new item then, else it writes into the one that is there.
   const bool longer = item->value.size() > old->value.size();
+  if (longer) item->fetched = item->stale = item->token_sent = item->key_is_binary = false;
+  GiveCas(e, *item);
+  if (e != nullptr) {
+    e->exptime_before = item->exptime;
+    if (e->touches) item->exptime = op.exptime;
+    e->exptime_after = item->exptime;
+  }
   if (!Replace(p, op, std::move(item), old)) {
     op.result = Result::kNoMemory;
-    op.shortage = shortage();
+    ShortageOf(op) = shortage();
     return;
   }
   if (longer) p.items_stored.Add(1);
-  op.number = number;
+  (e != nullptr ? e->number : op.number) = number;
+  op.result = Result::kNumber;
+}
+
+void MapEngine::MakeNumber(Partition& p, Op& op) {
+  Extended& e = *op.extended;
+  auto item = std::make_unique<Item>();
+  item->key = op.key_view();
+  item->hash = op.hash;
+  item->value = std::to_string(e.initial);
+  item->exptime = e.touches ? op.exptime : e.make_exptime;
+  GiveCas(&e, *item);
+  if (!Replace(p, op, std::move(item), nullptr)) {
+    op.result = Result::kNoMemory;
+    e.shortage = shortage();
+    p.no_memory.Add(1);
+    return;
+  }
+  p.items_stored.Add(1);
+  e.made = true;
+  e.number = e.initial;
+  e.exptime_before = e.make_exptime;
+  e.exptime_after = e.touches ? op.exptime : e.make_exptime;
   op.result = Result::kNumber;
 }
 
 void MapEngine::Delete(Partition& p, Op& op) {
-  Item* const item = Find(p, &op);
-  op.result = item == nullptr ? Result::kNotFound : Result::kDeleted;
-  if (item != nullptr) Unlink(p, item);
+  const Extended* const e = ExtendedOf(op);
+  Item* const old = Find(p, &op);
+  if (old == nullptr) {
+    op.result = Result::kNotFound;
+    return;
+  }
+  if (e != nullptr && e->compares_cas && old->cas != e->cas_compare) {
+    op.result = Result::kExists;
+    return;
+  }
+  op.result = Result::kDeleted;
+  if (e == nullptr || (!e->invalidates && !e->removes_value)) return Unlink(p, old);
+  auto item = std::make_unique<Item>(*old);
+  item->pins = 0;
+  if (e->removes_value) {
+    item->value.clear();
+    item->client_flags = op.client_flags;
+    item->exptime = kNeverExpires;
+    item->fetched = item->key_is_binary = false;
+  }
+  if (e->touches) item->exptime = op.exptime;
+  item->stale = e->invalidates;
+  item->token_sent = false;
+  GiveCas(e, *item);
+  const RelativeSeconds last_access = old->last_access;
+  Item* const marked = item.get();
+  if (!Replace(p, op, std::move(item), old)) return Unlink(p, old);
+  if (!e->removes_value) marked->last_access = last_access;  // this was none
 }
 
 // ---------------------------------------------------------------------- reservations, views, pins
@@ -521,8 +683,9 @@ void MapEngine::CheckInvariants(ShardId self) const {
     CHECK_EQ(engine::OwnerOf(engine::HashKey(item->key, options_.hash_seed), options_.shards),
              self);
     CHECK(*item->use == item.get());
-    CHECK_LE(item->cas, p.cas);
-    CHECK(p.by_cas.at(item->cas) == item.get());
+    CHECK_LE(item->count, p.count);
+    CHECK(item->cas_is_given || item->cas == item->count);
+    CHECK(p.by_count.at(item->count) == item.get());
     CHECK(p.by_hash.contains({item->hash, item.get()}));
     CHECK(item->live);
     CHECK_EQ(item->pins != 0, p.pinned.contains(item.get()));
@@ -535,7 +698,7 @@ void MapEngine::CheckInvariants(ShardId self) const {
   CHECK_EQ(used_bytes, p.used_bytes);
   CHECK_EQ(expiring, p.by_expiry.size());
   CHECK_EQ(p.by_key.size(), p.by_use.size());
-  CHECK_EQ(p.by_key.size(), p.by_cas.size());
+  CHECK_EQ(p.by_key.size(), p.by_count.size());
   CHECK_EQ(p.by_key.size(), p.by_hash.size());
   for (const Item* const item : p.pinned) CHECK_LT(0u, item->pins);
   uint64_t reserved_bytes = 0;

@@ -5,7 +5,7 @@
 //   Partition   by_key     key  -> Item             who is there
 //               by_use     Item, Item, ...          last used first: the last one is evicted
 //               by_expiry  (dead from, Item) ...    who is expired, first
-//               by_cas     CAS unique -> Item       who was there when it was flushed, first
+//               by_count   count of stores -> Item  who was there when it was flushed, first
 //               by_hash    (hash, Item) ...         the order of walks: a key keeps its place in it
 //               reserved   Items whose value is arriving
 //               unlinked   Items that are gone, but seen in this turn, or pinned
@@ -55,12 +55,17 @@ struct Item {
   std::string key;
   uint64_t hash = 0;  // of the key
   std::string value;
-  uint64_t cas = 0;
+  uint64_t count = 0;         // of stores in its partition, up to the one that made it
+  uint64_t cas = 0;           // its count, unless
+  bool cas_is_given = false;  // a client chose it
   uint32_t client_flags = 0;
   RelativeSeconds exptime = kNeverExpires;
   RelativeSeconds dead_from = kNeverExpires;  // exptime, but not before it was given
   RelativeSeconds last_access = kClockStart;
   bool fetched = false;
+  bool stale = false;  // this and the following: as engine::Marks
+  bool token_sent = false;
+  bool key_is_binary = false;
   uint32_t pins = 0;
   RelativeSeconds pinned_since = 0;
   bool live = false;  // in its partition's indexes
@@ -116,7 +121,7 @@ class MapEngine final : public engine::Engine {
     std::unordered_map<std::string_view, std::unique_ptr<Item>> by_key;
     std::list<Item*> by_use;
     std::set<std::pair<RelativeSeconds, Item*>> by_expiry;
-    std::map<uint64_t, Item*> by_cas;
+    std::map<uint64_t, Item*> by_count;
     std::set<std::pair<uint64_t, Item*>> by_hash;
     std::unordered_map<const Item*, std::unique_ptr<Item>> reserved;
     std::vector<std::unique_ptr<Item>> unlinked;
@@ -126,8 +131,8 @@ class MapEngine final : public engine::Engine {
     uint64_t used_bytes = 0;      // of items that are there
     uint64_t reserved_bytes = 0;  // of items that are reserved
     RelativeSeconds now = kClockStart;
-    uint64_t cas = 0;        // the last one given
-    uint64_t flush_cas = 0;  // items up to this are flushed
+    uint64_t count = 0;        // the last one given
+    uint64_t flush_count = 0;  // items up to this are flushed
     RelativeSeconds flush_at = kNeverExpires;
     RelativeSeconds flushed_at = kNeverExpires;
     bool lowered = false;     // the limit, and not reached yet
@@ -166,8 +171,11 @@ class MapEngine final : public engine::Engine {
 
   void ExecuteOne(Partition& p, Op& op);
   void Get(Partition& p, Op& op);
+  void GetExtended(Partition& p, Op& op);
   void Store(Partition& p, Op& op);
   void Count(Partition& p, Op& op);
+  // An absent number's item.
+  void MakeNumber(Partition& p, Op& op);
   void Delete(Partition& p, Op& op);
   void Refuse(Partition& p, const Op& op, engine::Result why);
   // Puts `item` in place of `old`, or of nothing. False: there is no room; nothing has changed.

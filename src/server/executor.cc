@@ -40,7 +40,7 @@ void Executor::CountPrefixes(uint32_t executed) {
     const Op& op = core_.batch.operation(entry.number);
     const bool hit = op.result == Result::kHit;
     PrefixCounts counts;
-    switch (VerbOf(op)) {
+    switch (engine::VerbOf(op)) {
       case engine::Verb::kGet:
         // What its owner is asked for again (AskOwner) is counted there.
         if (entry.kind == Entry::Kind::kOperation &&
@@ -70,7 +70,7 @@ void Executor::CountPrefixes(uint32_t executed) {
       case engine::Verb::kTouch:
       case engine::Verb::kIncrement:
       case engine::Verb::kDecrement:
-      case engine::Verb::kExtended:
+      case engine::Verb::kExtended:  // is none of its own
         continue;
     }
     core_.prefixes.Count(op.key_view(), delimiter, counts);

@@ -13,10 +13,6 @@ using proto::MetaStatus;
 
 namespace {
 
-engine::Shortage ShortageOf(const Op& op) {
-  return op.verb == Verb::kExtended ? op.extended->shortage : op.shortage;
-}
-
 uint64_t NumberOf(const Op& op) {
   return op.verb == Verb::kExtended ? op.extended->number : op.number;
 }

@@ -29,11 +29,6 @@ Cause CauseOf(engine::Shortage shortage);
 // Counts an executed operation and its failure. Once for each, by the worker of its connection.
 void CountResult(const engine::Op& op, Core& core);
 
-// What `op` does, whether or not more is asked of it.
-inline engine::Verb VerbOf(const engine::Op& op) {
-  return op.verb == engine::Verb::kExtended ? op.extended->verb : op.verb;
-}
-
 // The reply to a result other than a hit; empty where nothing is said (a get's miss, quiet
 // commands). It is constant, or written to `scratch`, which has room for kReplyBytesMax bytes.
 // `meta`, here and below: of style kMeta, else not looked at.

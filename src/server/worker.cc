@@ -43,7 +43,8 @@ Worker::~Worker() {
 }
 
 void Worker::AddListener(int fd) {
-  if (acceptors_.empty()) ++core_.shared.accepting;
+  if (!accepting_) ++core_.shared.accepting;
+  accepting_ = true;
   Acceptor acceptor;
   acceptor.fd = fd;
   acceptors_.push_back(acceptor);

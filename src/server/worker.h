@@ -103,7 +103,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   uint32_t send_bytes_ = 0;   // likewise, of replies that are not small
   bool stalled_ = false;
   bool stopping_ = false;
-  bool accepting_ = true;  // counted in Shared::accepting
+  bool accepting_ = false;  // counted in Shared::accepting: has listeners, and has not stopped
   int64_t stop_deadline_ns_ = 0;
   // By the ring's counters.
   struct {

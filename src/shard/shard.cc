@@ -30,7 +30,7 @@ void Shard::RunTurn(bool wait) {
     // A message sent before its sender could see this shard asleep is seen here instead (both sides
     // have a full fence between their write and their read, so at least one of them sees the
     // other's).
-    if (mailboxes_.Waiting(id_) || stopping()) timeout_ns = 0;
+    if (mailboxes_.Waiting(id_) || (stopping() && !stop_seen_)) timeout_ns = 0;
   }
   const std::span<const ring::Completion> completions = ring_.Turn(timeout_ns);
 
@@ -42,6 +42,7 @@ void Shard::RunTurn(bool wait) {
     if (completion.kind != ring::Kind::kWake) service_->OnCompletion(completion);
   }
   if (shards() > 1) ReceiveMessages();
+  stop_seen_ = stopping();
   sleep_ns_ = service_->OnTurn(now_ns_);
   engine_.EndTurn(id_);
   if (BackgroundTimed()) sleep_ns_ = 0;

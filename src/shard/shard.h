@@ -123,6 +123,7 @@ class Shard {
   int64_t now_ns_ = 0;
   RelativeSeconds now_ = kClockStart;
   int64_t sleep_ns_ = 0;             // how long the next wait may last
+  bool stop_seen_ = false;           // by the service, which says from then on how long to sleep
   std::vector<uint32_t> under_way_;  // by shard: requests that want an answer and have none yet
   std::vector<bool> sent_to_;        // by shard: it was sent something this turn
   bool sent_any_ = false;

@@ -234,6 +234,7 @@ bool SlabEngine::ExecuteOne(ShardId self, Op& op, const Index::Guess& guess) {
     case Verb::kDelete:
       return Delete(p, op);
     case Verb::kGet:
+    case Verb::kExtended:
       break;
   }
   CHECK(false);

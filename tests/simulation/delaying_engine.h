@@ -5,9 +5,9 @@
 //                         -- else ----------------------------------> inner engine, at once
 //   Collect:              first of each queue that is due ----------> inner engine, answered
 //
-// Operations on one key thus take effect in order. An operation that waits has copies of its key
-// and its value: what the caller showed is gone by then, and AddressSanitizer sees who relies on
-// it.
+// Operations on one key thus take effect in order. An operation that waits has copies of its key,
+// its value and its Extended: what the caller showed is gone by then, and AddressSanitizer sees who
+// relies on it.
 //
 // Owner: the cluster. Affinity: one thread, which calls for all shards in turn. Lifetime: outlives
 // the shards. Invariant: a key without a queue has nothing waiting.
@@ -77,6 +77,10 @@ class DelayingEngine final : public engine::Engine {
       delayed->op = op;
       delayed->key = op.key_view();
       delayed->op.key = delayed->key.data();
+      if (op.verb == engine::Verb::kExtended) {
+        delayed->extended = *op.extended;
+        delayed->op.extended = &delayed->extended;
+      }
       if (op.value != nullptr) delayed->value.assign(op.value, op.value_size);
       if (op.value != nullptr) delayed->op.value = delayed->value.data();
       delayed->due = shard.turn + 1 + random_.Below(delays.turns_max + 1);

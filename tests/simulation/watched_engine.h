@@ -60,7 +60,7 @@ class WatchedEngine final : public engine::Engine {
 
   size_t Execute(ShardId self, std::span<engine::Op> ops) override {
     for (size_t i = 0; i < ops.size(); ++i) {
-      if (IsStore(ops[i].verb) && random_.Chance(mishaps.store_later_chance)) {
+      if (IsStore(ops[i]) && random_.Chance(mishaps.store_later_chance)) {
         ops = ops.first(i);
         break;
       }
@@ -68,7 +68,7 @@ class WatchedEngine final : public engine::Engine {
     std::vector<void*> given;
     for (const engine::Op& op : ops) {
       given.push_back(op.item);
-      if (op.item != nullptr) CHECK(IsStore(op.verb) && reserved_.contains(op.item));
+      if (op.item != nullptr) CHECK(IsStore(op) && reserved_.contains(op.item));
     }
     const size_t executed = inner_->Execute(self, ops);
     for (size_t i = 0; i < executed; ++i) {
@@ -145,7 +145,8 @@ class WatchedEngine final : public engine::Engine {
   void CheckInvariants(ShardId self) const override { inner_->CheckInvariants(self); }
 
  private:
-  static bool IsStore(engine::Verb verb) {
+  static bool IsStore(const engine::Op& op) {
+    const engine::Verb verb = engine::VerbOf(op);
     return verb >= engine::Verb::kSet && verb <= engine::Verb::kCas;
   }
 
