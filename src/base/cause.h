@@ -218,7 +218,7 @@ inline constexpr std::array<CauseRow, kCauseCount> kCauses = {{
     {Cause::kMetaUnknownFlag, "meta_unknown_flag", "a meta command with a flag that does not exist",
      "CLIENT_ERROR invalid flag\r\n",
      "protocol.txt lists the flags; is the client newer than the server?"},
-    {Cause::kMetaBadBase64, "meta_bad_base64", "the key of a meta command does not decode",
+    {Cause::kMetaBadBase64, "meta_bad_key_encoding", "the key of a meta command does not decode",
      "CLIENT_ERROR error decoding key\r\n", "with flag b the key is base64, with its padding"},
     {Cause::kMetaBadToken, "meta_bad_token", "the number behind a meta flag is none",
      "CLIENT_ERROR bad token in command line format\r\n", "T, N and R take 32 bits, C and E 64"},

@@ -501,7 +501,7 @@ void MapEngine::Delete(Partition& p, Op& op) {
   if (e->touches) item->exptime = op.exptime;
   item->stale = e->invalidates;
   item->token_sent = false;
-  GiveCas(e, *item);
+  if (e->invalidates || e->sets_cas) GiveCas(e, *item);
   const RelativeSeconds last_access = old->last_access;
   Item* const marked = item.get();
   if (!Replace(p, op, std::move(item), old)) return Unlink(p, old);

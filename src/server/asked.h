@@ -47,7 +47,8 @@ static_assert(sizeof(Asked) == 8);
 
 struct MetaAsked {
   proto::MetaEcho echo;
-  uint32_t value_size = 0;  // of ms: what was sent
+  uint32_t value_size = 0;                         // of ms: what was sent
+  RelativeSeconds vivify_exptime = kNeverExpires;  // N
   proto::MetaCommand command = proto::MetaCommand::kGet;
   bool quiet = false;
   bool with_value = false;

@@ -146,7 +146,7 @@ void Executor::Reply(const Entry& entry, const Op& op) {
              AskOwner(c, entry, op, &fits)) {
     // A dead item of another shard: its owner removes it and counts that, once.
   } else if (entry.asked.style != ReplyStyle::kUncounted) {
-    CountResult(op, core_);
+    CountResult(op, entry.asked, core_.batch.meta(entry), core_);
     fits = Tell(c, entry, op);
   }
   if (entry.task != nullptr) desk_.Delete(entry.task);
@@ -173,7 +173,7 @@ bool Executor::ReplyHit(Connection& c, const Entry& entry, const Op& op) {
   const uint32_t value_bytes = ValueBytes(op, entry.asked, meta);
   if (value_bytes > kCopyValueBytesMax) [[unlikely]]
     return ReplyLargeHit(c, entry, op);
-  CountResult(op, core_);
+  CountResult(op, entry.asked, core_.batch.meta(entry), core_);
   char* const start = c.out.Reserve(
       core_.buffers, static_cast<uint32_t>(kHeadBytesMax + value_bytes + kTailBytesMax));
   if (start == nullptr) [[unlikely]]
@@ -194,7 +194,7 @@ bool Executor::ReplyLargeHit(Connection& c, const Entry& entry, const Op& op) {
       core_.Fail(fits_copied ? Cause::kPinsFullCopied : Cause::kPinsFullMissed);
       return ReplyInPieces(c, entry, op);
     }
-    CountResult(op, core_);
+    CountResult(op, entry.asked, core_.batch.meta(entry), core_);
     const MetaAsked* const meta = core_.batch.meta(entry);
     char head[kHeadBytesMax];
     const char* const end = WriteHead(head, op, entry.asked, meta, core_.shard.now());
@@ -222,7 +222,7 @@ bool Executor::ReplyInPieces(Connection& c, const Entry& entry, const Op& op) {
     char scratch[kReplyBytesMax];
     return c.out.Append(core_.buffers, MissText(op, entry.asked, meta, core_.shard.now(), scratch));
   }
-  CountResult(op, core_);
+  CountResult(op, entry.asked, core_.batch.meta(entry), core_);
   char head[kHeadBytesMax];
   const char* const end = WriteHead(head, op, entry.asked, meta, core_.shard.now());
   bool fits = c.out.Append(core_.buffers, {head, static_cast<size_t>(end - head)});

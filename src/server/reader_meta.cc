@@ -78,10 +78,14 @@ Verb VerbOf(MetaMode mode) {
   return Verb::kSet;
 }
 
-// Flags act in the order of the line: whether T stands before R, both of which it has.
-bool TouchesFirst(std::string_view line, const MetaRequest& request) {
+// Flags act in the order of the line: whether `first` stands before `second`, both of which it has.
+bool Precedes(char first, char second, std::string_view line, const MetaRequest& request) {
   const size_t flags = static_cast<size_t>(request.key.data() + request.key.size() - line.data());
-  return line.find(" T", flags) < line.find(" R", flags);
+  const auto place = [&](char flag) {
+    const char token[2] = {' ', flag};
+    return line.find(std::string_view(token, 2), flags);
+  };
+  return place(first) < place(second);
 }
 
 }  // namespace
@@ -110,9 +114,11 @@ Reader::Step Reader::HandleMeta(Connection& c, std::string_view line) {
   }
   Op op = MakeOp(key, Verb::kExtended);
   op.exptime = exptime(request.exptime);
+  op.client_flags = request.client_flags;
   Extra& extra = core_.batch.next_extra();
   extra.meta = {.echo = request.echo,
                 .value_size = request.value_size,
+                .vivify_exptime = exptime(request.vivify_exptime),
                 .command = request.command,
                 .quiet = request.quiet,
                 .with_value = request.with_value,
@@ -126,7 +132,7 @@ Reader::Step Reader::HandleMeta(Connection& c, std::string_view line) {
   extended.cas_new = request.cas_new;
   extended.key_is_binary = request.key_is_base64;
   extended.makes = request.vivifies;
-  extended.make_exptime = exptime(request.vivify_exptime);
+  extended.make_exptime = extra.meta.vivify_exptime;
   extended.invalidates = request.invalidates;
   extended.touches = request.Has('T');
 
@@ -140,7 +146,10 @@ Reader::Step Reader::HandleMeta(Connection& c, std::string_view line) {
     case MetaCommand::kGet:
       extended.recaches = request.Has('R');
       extended.recache_exptime = exptime(request.recache_exptime);
-      extended.touches_first = extended.recaches && extended.touches && TouchesFirst(line, request);
+      extended.leaves_no_trace = request.Has('u');
+      if (!extended.touches) break;
+      extended.touches_first = extended.recaches && Precedes('T', 'R', line, request);
+      if (extended.makes && Precedes('N', 'T', line, request)) extended.make_exptime = op.exptime;
       break;
     case MetaCommand::kDebug:
       extended.leaves_no_trace = true;
@@ -170,7 +179,6 @@ Reader::Step Reader::HandleMetaStore(Connection& c, const MetaRequest& request, 
     if (step != Step::kGoOn) return step;
     return RefuseValue(c, request.value_size, core_.FailureReply(Cause::kValueTooLarge));
   }
-  op->client_flags = request.client_flags;
   op->value_size = request.value_size;
   Asked asked;
   asked.style = ReplyStyle::kMeta;

@@ -56,7 +56,7 @@ Cause CauseOf(const engine::Op& op) {
   return Cause::kNone;
 }
 
-void CountResult(const engine::Op& op, Core& core) {
+void CountResult(const engine::Op& op, const Asked& asked, const MetaAsked* meta, Core& core) {
   Counters& counters = core.counters;
   if (op.result != Result::kHit) {
     if (const Cause cause = CauseOf(op); cause != Cause::kNone) [[unlikely]] {
@@ -70,7 +70,7 @@ void CountResult(const engine::Op& op, Core& core) {
   const bool compares = op.verb == Verb::kCas || (extended != nullptr && extended->compares_cas);
   switch (VerbOf(op)) {
     case Verb::kGet:
-      if (extended != nullptr && extended->leaves_no_trace) break;  // me: neither hit nor miss
+      if (asked.style == ReplyStyle::kMeta && meta->command == proto::MetaCommand::kDebug) break;
       counters.cmd_get.Add(1);
       (found ? counters.get_hits : counters.get_misses).Add(1);
       if (extended != nullptr && extended->touches && found) {
@@ -216,11 +216,11 @@ int64_t Ttl(RelativeSeconds exptime, RelativeSeconds now) {
   return exptime > now ? int64_t{exptime} - now : 0;
 }
 
-proto::MetaTtl TtlOf(const Op& op, RelativeSeconds now) {
+proto::MetaTtl TtlOf(const Op& op, const MetaAsked& meta, RelativeSeconds now) {
   const engine::Extended& extended = *op.extended;
   proto::MetaTtl ttl;
   ttl.created = extended.made;
-  ttl.vivified = Ttl(extended.make_exptime, now);
+  ttl.vivified = Ttl(meta.vivify_exptime, now);
   ttl.before = ttl.created ? ttl.vivified : Ttl(extended.exptime_before, now);
   ttl.touched = Ttl(op.exptime, now);
   return ttl;
@@ -257,7 +257,7 @@ char* EncodeMetaReply(char* to, const Op& op, const MetaAsked& meta, RelativeSec
     case proto::MetaCommand::kArithmetic:
       if (op.result == Result::kNumber) {
         return proto::EncodeMetaNumber(to, meta.echo, key, NumberOf(op), meta.with_value, op.cas,
-                                       TtlOf(op, now));
+                                       TtlOf(op, meta, now));
       }
       break;
     case proto::MetaCommand::kDebug:
@@ -297,7 +297,7 @@ char* WriteMetaHead(char* to, const Op& op, const MetaAsked& meta, RelativeSecon
                                .value_size = op.value_size,
                                .client_flags = op.client_flags,
                                .idle_seconds = idle_seconds,
-                               .ttl = TtlOf(op, now),
+                               .ttl = TtlOf(op, meta, now),
                                .fetched = extended.marks.fetched,
                                .with_value = ShowsValue(op, meta),
                                .stale = extended.marks.stale,

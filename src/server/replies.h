@@ -27,7 +27,7 @@ Cause CauseOf(const engine::Op& op);
 Cause CauseOf(engine::Shortage shortage);
 
 // Counts an executed operation and its failure. Once for each, by the worker of its connection.
-void CountResult(const engine::Op& op, Core& core);
+void CountResult(const engine::Op& op, const Asked& asked, const MetaAsked* meta, Core& core);
 
 // The reply to a result other than a hit; empty where nothing is said (a get's miss, quiet
 // commands). It is constant, or written to `scratch`, which has room for kReplyBytesMax bytes.

@@ -245,7 +245,8 @@ void TaskDesk::OnAnswer(const shard::Message& message) {
 void TaskDesk::Resolve(Task* task) {
   Connection& c = *task->connection;
   const Op& op = task->op;
-  if (task->asked.style != ReplyStyle::kUncounted) CountResult(op, core_);
+  if (task->asked.style != ReplyStyle::kUncounted)
+    CountResult(op, task->asked, &task->extra.meta, core_);
   if (task->gap == nullptr || !task->asked.told()) {
     if (task->pinned) ReleasePin(task->owner, op.item);
     if (task->gap != nullptr) c.out.FillConstant(task->gap, {});

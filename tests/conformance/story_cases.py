@@ -1,16 +1,24 @@
-"""Makes a case of every story in stories/, and holds DIFFERENCES.md against them."""
+"""Makes a case of every story in stories/, and holds DIFFERENCES.md against them.
+
+A `.story` file speaks lines, a `.packets` file the binary protocol.
+"""
 
 import itertools
 import re
 from pathlib import Path
 
 import counters
+import packets
 from harness import CASES, Case, Context
 from story import Player, Story, StoryError, parse_file
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "stories").glob("*.story"))
 STORIES = [story for path in FILES for story in parse_file(path)]
+PACKET_STORIES = [story for path in sorted((HERE / "stories").glob("*.packets"))
+                  for story in packets.parse_file(path)]
+
+FLUSH_DISABLED = b"CLIENT_ERROR flush_all not allowed\r\n"
 
 plays = itertools.count(1)
 
@@ -44,13 +52,19 @@ def play(story: Story, context: Context) -> None:
         assert moved == expected, f"counters expected to move {expected}\nmoved {moved}"
 
 
+def play_packets(story: Story, context: Context) -> None:
+    with context.connect() as observer:
+        assert observer.ask(b"flush_all\r\n") in (b"OK\r\n", FLUSH_DISABLED)
+    packets.PacketPlayer(context.connect, key=f"key{next(plays)}").play(story)
+
+
 def as_case(story: Story) -> Case:
     server = story.options.get("server")
     if "moves" in story.options and server is None:
         server = ""  # its own: what goes away later in a shared one would be counted as its
     return Case(
         story.name,
-        lambda context: play(story, context),
+        lambda context: (play_packets if story in PACKET_STORIES else play)(story, context),
         server=tuple(server.split()) if server is not None else None,
         waits=story.sleeps,
         old=story.options.get("old", ""),
@@ -61,4 +75,4 @@ def as_case(story: Story) -> Case:
 
 
 check_differences()
-CASES += map(as_case, STORIES)
+CASES += map(as_case, STORIES + PACKET_STORIES)
