@@ -1,14 +1,17 @@
 // An item: one key with its value, in one chunk of the arena, or in several when it is large.
 //
 //   header    | cas count 6 | key size 1 | owner bits 1 | sizes 4 | access 4 |
-//   item      | header 16 | exptime 4, if any | client flags 4, if not zero | key | value |
+//   item      | header 16 | exptime 4, if any | client flags 4, if not zero | key |
+//             | CAS unique 8, if a client chose it | value |
 //
-//   sizes     in one chunk:  0 | value size 20 | size class 11       chained:  1 | value size 31
+//   sizes     in one chunk:  0 | W | value size 20 | size class 10       W: there is a CAS unique
+//             chained:       1 | W | value size 30
 //             of a piece: its head's ref; of a free chunk: the next free one's
 //   access    last access 24, seconds modulo 2^24 | reader bits 8
 //
-//   chained   | header | exptime | client flags | key | pad to 4 | pages 4 | pieces 4 | refs |
-//             | value ... |
+//   chained   | header | exptime | client flags | key | CAS unique | pad to 4 | pages 4 | pieces 4
+//   |
+//             | refs | value ... |
 //       ref -> a whole page, raw bytes                        the first `pages` of the refs
 //       ref -> a chunk in state kPiece: header, then bytes    the rest; head() leads back
 //
@@ -17,7 +20,9 @@
 //
 // What few items need is not in the header: a field for the expiry exists only in items that were
 // stored with one, in chained ones, and in all where nothing may be evicted (-M). A touch that
-// gives an expiry to an item without the field makes a new item; see SlabEngine::Touch.
+// gives an expiry to an item without the field makes a new item; see SlabEngine::Touch. A client
+// that chooses the CAS unique of what it stores has 64 bits for it, which say nothing of the order
+// of stores; the item is counted besides, as every other.
 //
 // Owner: the arena, for one partition. Affinity: the bytes that follow the header, and its plain
 // fields, do not change between publication in the index and the reuse of the memory, so any shard
@@ -65,6 +70,7 @@ struct ItemLayout {
   uint32_t value_size = 0;
   bool has_exptime = false;
   bool has_client_flags = false;
+  bool has_own_cas = false;
 
   // Bytes before the value, or before the chain record's padding.
   inline size_t prefix() const;
@@ -79,16 +85,17 @@ class Item {
   // one by a client that held its unique for as long.
   static constexpr uint64_t kCasCountMax = (uint64_t{1} << 48) - 1;
   static constexpr uint32_t kUnchainedValueSizeMax = (uint32_t{1} << 20) - 1;
-  static constexpr uint32_t kSizeClassMax = (uint32_t{1} << 11) - 1;
-  static constexpr uint32_t kValueSizeMax = (uint32_t{1} << 31) - 1;
+  static constexpr uint32_t kSizeClassMax = (uint32_t{1} << 10) - 1;
+  static constexpr uint32_t kValueSizeMax = (uint32_t{1} << 30) - 1;  // -I is at most 1 GiB
 
-  // Makes a chunk a reserved item, unread and without CAS unique or expiry. Chained in the heads'
-  // class.
+  // Makes a chunk a reserved item, unread, without CAS unique or expiry, and with no mark set.
+  // Chained in the heads' class.
   void Init(uint32_t size_class, const ItemLayout& layout) {
     set_cas_count(0);
     key_size_ = static_cast<uint8_t>(layout.key_size);
-    sizes_ = size_class == kHeadsClass ? kChained | layout.value_size
-                                       : (layout.value_size << kSizeClassBits) | size_class;
+    sizes_ = (size_class == kHeadsClass ? kChained | layout.value_size
+                                        : (layout.value_size << kSizeClassBits) | size_class) |
+             (layout.has_own_cas ? kHasOwnCas : 0);
     access_.store(0, std::memory_order_relaxed);
     owner_bits_.store(static_cast<uint8_t>(static_cast<uint8_t>(ChunkState::kReserved) |
                                            (layout.has_client_flags ? kHasClientFlags : 0) |
@@ -117,7 +124,10 @@ class Item {
   }
   // Not of pieces and free chunks, whose `sizes_` says something else.
   bool chained() const { return (sizes_ & kChained) != 0; }
-  uint32_t value_size() const { return chained() ? sizes_ & ~kChained : sizes_ >> kSizeClassBits; }
+  uint32_t value_size() const {
+    const uint32_t sizes = sizes_ & (kHasOwnCas - 1);
+    return chained() ? sizes : sizes >> kSizeClassBits;
+  }
   uint32_t size_class() const { return chained() ? kHeadsClass : sizes_ & kSizeClassMax; }
   Ref head() const { return sizes_; }       // of kPiece
   Ref next_free() const { return sizes_; }  // of kFree
@@ -127,6 +137,11 @@ class Item {
     return has_exptime() ? ExptimeField().load(std::memory_order_relaxed) : kNeverExpires;
   }
   void set_exptime(RelativeSeconds t);  // requires has_exptime, or kNeverExpires
+
+  // A CAS unique that a client chose.
+  bool has_own_cas() const { return (sizes_ & kHasOwnCas) != 0; }
+  uint64_t own_cas() const;        // requires has_own_cas, as the next
+  void set_own_cas(uint64_t cas);  // of a reserved item
   bool ExpiredAt(RelativeSeconds now) const {
     const RelativeSeconds t = exptime();
     return t != kNeverExpires && t <= now;
@@ -187,24 +202,39 @@ class Item {
   // Notes a read. Writes only what changes, so that a hot item stays shared in every core's cache:
   // the count stops at kAccessMax, and the time moves in steps (memcached's ITEM_UPDATE_INTERVAL is
   // 60 seconds too).
-  void NoteAccess(RelativeSeconds now) {
-    static constexpr uint32_t kAccessStepSeconds = 60;
-    const uint32_t before = access_.load(std::memory_order_relaxed);
-    uint32_t access = before;
-    if ((access & kAccessCountMask) < kAccessMax) access = (access + 1) | kFetched;
-    if (SecondsSince(access, now) >= kAccessStepSeconds) {
-      access = (now << kReaderBits) | (access & kReaderMask);
-    }
-    if (access != before) access_.store(access, std::memory_order_relaxed);
-  }
+  void NoteAccess(RelativeSeconds now) { NoteUse(now, kFetched); }
+  // Notes a use that shows the value to nobody: of an add that finds the item.
+  void NoteUseUnfetched(RelativeSeconds now) { NoteUse(now, 0); }
   // Takes over what eviction knows of the item that this one replaces: the key is as hot as it was.
   // Whether it was fetched is of the value, and stays behind unless `same_value`: a number counted
   // on.
   void InheritAccess(const Item& other, bool same_value) {
-    const uint32_t mask = same_value ? kReaderMask : kReaderMask & ~kFetched;
+    const uint32_t mask = kAccessCountMask | (same_value ? kFetched : 0);
     const uint32_t own = access_.load(std::memory_order_relaxed);
     const uint32_t theirs = other.access_.load(std::memory_order_relaxed);
-    access_.store((own & ~kReaderMask) | (theirs & mask), std::memory_order_relaxed);
+    access_.store((own & ~(kAccessCountMask | kFetched)) | (theirs & mask),
+                  std::memory_order_relaxed);
+  }
+
+  // As engine::Marks. The owner sets the first two, of an item in the index too: any shard sees
+  // them, sooner or later.
+  bool stale() const { return HasOwnerBit(kStale); }
+  bool token_sent() const { return HasOwnerBit(kTokenSent); }
+  void set_stale() { AddOwnerBit(kStale); }
+  void set_token_sent() { AddOwnerBit(kTokenSent); }
+  bool key_is_binary() const {
+    return (access_.load(std::memory_order_relaxed) & kKeyIsBinary) != 0;
+  }
+  // Of a reserved item: from then on the bit stays, as whoever writes the word keeps it.
+  void set_key_is_binary() {
+    access_.store(access_.load(std::memory_order_relaxed) | kKeyIsBinary,
+                  std::memory_order_relaxed);
+  }
+  // For a reserved item, from the one that it will replace.
+  void InheritMarks(const Item& other) {
+    if (other.stale()) set_stale();
+    if (other.token_sent()) set_token_sent();
+    if (other.key_is_binary()) set_key_is_binary();
   }
 
   uint32_t client_flags() const;
@@ -215,26 +245,32 @@ class Item {
   char* key_data() { return bytes() + key_offset(); }
   std::string_view key() const { return {key_data(), key_size_}; }
 
-  // Where the key ends: the value of an item in one chunk, the chain record (aligned to 4) of a
-  // chained one.
-  size_t key_end() const { return key_offset() + key_size_; }
+  // Where what precedes the value ends: the value of an item in one chunk, the chain record
+  // (aligned to 4) of a chained one.
+  size_t prefix_size() const {
+    return key_offset() + key_size_ + (sizes_ & kHasOwnCas) / (kHasOwnCas / sizeof(uint64_t));
+  }
   const char* bytes() const { return reinterpret_cast<const char*>(this); }
   char* bytes() { return reinterpret_cast<char*>(this); }
 
  private:
-  static constexpr uint32_t kSizeClassBits = 11;
+  static constexpr uint32_t kSizeClassBits = 10;
   static constexpr uint32_t kChained = uint32_t{1} << 31;
-  // Owner bits. 64 and 128 are kept for the meta protocol's `stale` and `win token sent`.
+  static constexpr uint32_t kHasOwnCas = uint32_t{1} << 30;
+  // Owner bits.
   static constexpr uint8_t kStateMask = 7;
   static constexpr uint8_t kLiveOnProbation = 6;  // beside the ChunkStates
   static constexpr uint8_t kHasClientFlags = 8;
   static constexpr uint8_t kHasExptime = 16;
   static constexpr uint8_t kPinned = 32;
-  // Reader bits.
+  static constexpr uint8_t kStale = 64;
+  static constexpr uint8_t kTokenSent = 128;
+  // Reader bits. kKeyIsBinary is none, but nobody changes it once there are readers.
   static constexpr uint32_t kReaderBits = 8;
   static constexpr uint32_t kReaderMask = (uint32_t{1} << kReaderBits) - 1;
   static constexpr uint32_t kAccessCountMask = 3;
   static constexpr uint32_t kFetched = 4;
+  static constexpr uint32_t kKeyIsBinary = 8;
 
   static uint32_t SecondsSince(uint32_t access, RelativeSeconds now) {
     constexpr uint32_t kSecondsMask = (uint32_t{1} << (32 - kReaderBits)) - 1;
@@ -244,6 +280,20 @@ class Item {
   }
   bool HasOwnerBit(uint8_t bit) const {
     return (owner_bits_.load(std::memory_order_relaxed) & bit) != 0;
+  }
+  void NoteUse(RelativeSeconds now, uint32_t fetched) {
+    static constexpr uint32_t kAccessStepSeconds = 60;
+    const uint32_t before = access_.load(std::memory_order_relaxed);
+    uint32_t access = before | fetched;
+    if ((access & kAccessCountMask) < kAccessMax) ++access;
+    if (SecondsSince(access, now) >= kAccessStepSeconds) {
+      access = (now << kReaderBits) | (access & kReaderMask);
+    }
+    if (access != before) access_.store(access, std::memory_order_relaxed);
+  }
+  void AddOwnerBit(uint8_t bit) {
+    const uint8_t bits = owner_bits_.load(std::memory_order_relaxed);
+    owner_bits_.store(bits | bit, std::memory_order_relaxed);
   }
   std::atomic_ref<uint32_t> ExptimeField() const {
     return std::atomic_ref<uint32_t>(
@@ -255,16 +305,17 @@ class Item {
   uint32_t cas_low_;
   uint16_t cas_high_;
   uint8_t key_size_;
-  std::atomic<uint8_t> owner_bits_;  // state, kHasClientFlags, kHasExptime, kPinned
-  uint32_t sizes_;                   // value size and size class, or a ref
-  std::atomic<uint32_t> access_;     // last access, access count, kFetched
+  std::atomic<uint8_t> owner_bits_;  // state, kHasClientFlags, kHasExptime, kPinned, marks
+  uint32_t sizes_;                   // value size, size class, kHasOwnCas; or a ref
+  std::atomic<uint32_t> access_;     // last access, access count, kFetched, kKeyIsBinary
 };
 static_assert(sizeof(Item) == 16, "as drawn above");
 static_assert(alignof(Item) == 4, "chunks are aligned to 4");
 
 inline size_t ItemLayout::prefix() const {
   return sizeof(Item) + (has_exptime ? sizeof(uint32_t) : 0) +
-         (has_client_flags ? sizeof(uint32_t) : 0) + key_size;
+         (has_client_flags ? sizeof(uint32_t) : 0) + key_size +
+         (has_own_cas ? sizeof(uint64_t) : 0);
 }
 inline size_t Item::client_flags_offset() const {
   return sizeof(Item) + (has_exptime() ? sizeof(uint32_t) : 0);

@@ -40,7 +40,7 @@ TEST_CASE_FIXTURE(ItemFixture, "expiry and client flags take room only if there 
       if (has_client_flags) item.set_client_flags(77);
       item.set_exptime(has_exptime ? 67 : kNeverExpires);
       CHECK(layout.prefix() == 18u + 4 * has_exptime + 4 * has_client_flags);
-      CHECK(item.key_end() == layout.prefix());
+      CHECK(item.prefix_size() == layout.prefix());
       CHECK(item.has_exptime() == has_exptime);
       CHECK(item.exptime() == (has_exptime ? 67 : kNeverExpires));
       CHECK(item.client_flags() == (has_client_flags ? 77 : 0));

@@ -285,11 +285,13 @@ Item* Partition::AllocateChunk(uint32_t* size_class) {
 }
 
 Item* Partition::Make(const NewItem& wanted, Room* room) {
-  const ItemLayout layout{.key_size = wanted.key_size,
-                          .value_size = wanted.value_size,
-                          // Without eviction there may never be room for a copy that has one.
-                          .has_exptime = wanted.exptime != kNeverExpires || !evict_,
-                          .has_client_flags = wanted.client_flags != 0};
+  const ItemLayout layout{
+      .key_size = wanted.key_size,
+      .value_size = wanted.value_size,
+      // Without eviction there may never be room for a copy that has one.
+      .has_exptime = wanted.exptime != kNeverExpires || wanted.is_touchable || !evict_,
+      .has_client_flags = wanted.client_flags != 0,
+      .has_own_cas = wanted.has_own_cas};
   const size_t size = layout.prefix() + layout.value_size;
   Item* item;
   if (size <= classes_.chunk_size_max()) {
@@ -398,9 +400,9 @@ void Partition::Discard(Item* item) {
 // ------------------------------------------------------------------------------------------ items
 
 uint64_t Partition::BytesOf(const Item* item) const {
-  if (!item->chained()) return item->key_end() + item->value_size();
+  if (!item->chained()) return item->prefix_size() + item->value_size();
   const ChainRecord& chain = ValueSpace::Chain(item);
-  return classes_.ChainValueOffset(item->key_end(), item->value_size()) + item->value_size() +
+  return classes_.ChainValueOffset(item->prefix_size(), item->value_size()) + item->value_size() +
          sizeof(Item) * (chain.pieces - chain.pages);
 }
 
@@ -456,7 +458,9 @@ void Partition::PublishCopy(Item* item, Index::Slot* slot) {
   CHECK(item->state() == ChunkState::kReserved);
   const Item* const old = index_.ItemIn(*slot);
   item->set_cas_count(old->cas_count());
+  if (old->has_own_cas()) item->set_own_cas(old->own_cas());
   item->InheritAccess(*old, /*same_value=*/true);
+  item->InheritMarks(*old);
   Replace(item, slot);
 }
 
@@ -714,7 +718,7 @@ uint32_t Partition::RefugeOf(const Item* item) const {
   const auto has_pages = [&](uint32_t c) { return arena_.page_class(c).hand_page != 0; };
   uint32_t c = item->size_class();
   if (!ladder_.is_open(c) || !has_pages(c))
-    c = ladder_.ClassFor(item->key_end() + item->value_size());
+    c = ladder_.ClassFor(item->prefix_size() + item->value_size());
   while (!has_pages(c)) {
     if (c == classes_.largest()) return kNoClass;
     c = ladder_.ClassAfter(c);

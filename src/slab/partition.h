@@ -127,7 +127,13 @@ class Partition {
   uint64_t flush_cas() const { return flush_cas_.load(std::memory_order_acquire); }
   // The item's CAS unique as clients see it. They differ between all items of the server, as
   // memcached's do: each partition counts for itself and adds its number.
-  uint64_t CasOf(const Item* item) const { return item->cas_count() * shards_ + self_; }
+  // A client may have chosen another one.
+  uint64_t CasOf(const Item* item) const {
+    if (__builtin_expect(item->has_own_cas(), 0)) return item->own_cas();
+    return item->cas_count() * shards_ + self_;
+  }
+  // Bytes that the item takes but for rounding.
+  uint64_t BytesOf(const Item* item) const;
   const ClassCounters& class_counters(uint32_t c) const { return class_counters_[c]; }
   const PartitionCounters& counters() const { return counters_; }
   const Arena& arena() const { return arena_; }
@@ -151,8 +157,11 @@ class Partition {
     uint32_t client_flags;
     RelativeSeconds exptime;
     uint32_t value_size;
+    bool has_own_cas = false;   // set_own_cas follows
+    bool is_touchable = false;  // has room for an expiry, even if it has none yet
   };
-  // A reserved item with everything but key and value bytes filled in; null: `*room` says why.
+  // A reserved item with everything but its own CAS, key and value bytes filled in; null: `*room`
+  // says why.
   [[nodiscard]] Item* Make(const NewItem& wanted, Room* room);
   // Why Make said kNever.
   engine::Shortage WhyNever(const NewItem& wanted) const;
@@ -225,8 +234,6 @@ class Partition {
   uint64_t HashOf(const Item* item) const { return engine::HashKey(item->key(), hash_seed_); }
   void SettleDemand();
   void CountOverhead();
-  // Bytes that the item takes but for rounding.
-  uint64_t BytesOf(const Item* item) const;
   engine::ItemInfo Describe(const Item* item) const;
   static uint32_t WholePages(const Item* item) {
     return item->chained() ? ValueSpace::Chain(item).pages : 0;

@@ -13,6 +13,7 @@
 namespace torc::slab {
 namespace {
 
+using engine::Extended;
 using engine::Miss;
 using engine::Op;
 using engine::Result;
@@ -33,6 +34,13 @@ constexpr size_t kPrefetchOpsMin = engine::kBatchMax + 1;
 constexpr uint32_t kPagesMin = 16;
 
 constexpr size_t kHugePageBytes = size_t{2} << 20;
+
+engine::Marks MarksOf(const Item& item) {
+  return {.stale = item.stale(),
+          .token_sent = item.token_sent(),
+          .key_is_binary = item.key_is_binary(),
+          .fetched = item.fetched()};
+}
 
 size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -214,6 +222,7 @@ bool SlabEngine::ExecuteOne(ShardId self, Op& op, const Index::Guess& guess) {
     Get(self, op, guess);
     return true;
   }
+  if (op.verb == Verb::kExtended) return ExecuteExtended(self, op, guess);
   CHECK_EQ(OwnerOf(op.hash), self);
   Partition& p = own(self);
   switch (op.verb) {
@@ -243,9 +252,14 @@ bool SlabEngine::ExecuteOne(ShardId self, Op& op, const Index::Guess& guess) {
 // ------------------------------------------------------------------------------------------ reads
 
 void SlabEngine::FillHit(ShardId self, const Partition& partition, Item* item, Op& op) {
+  op.marks = MarksOf(*item);
   item->NoteAccess(NowOf(self));
+  FillView(partition, item, op);
+}
+
+void SlabEngine::FillView(const Partition& partition, const Item* item, Op& op) {
   op.value = item->chained() ? nullptr : partition.values().Piece(item, 0).data();
-  op.item = item;
+  op.item = const_cast<Item*>(item);
   op.cas = partition.CasOf(item);
   op.client_flags = item->client_flags();
   op.value_size = item->value_size();
@@ -291,22 +305,13 @@ bool SlabEngine::Touch(ShardId self, Op& op) {
     op.result = op.verb == Verb::kTouch ? Result::kNotFound : Result::kMiss;
     return true;
   }
-  Item* item = found.item;
-  if (!p.Touch(item, op.exptime)) {
-    const Item& old = *item;
-    Room room;
-    item = p.Make({old.key_size(), old.client_flags(), op.exptime, old.value_size()}, &room);
-    if (item == nullptr) {
-      if (room == Room::kLater) return false;
-      // All memory is in use by sends: the item is evicted, as any may be at any time.
-      p.Evict(found.item, op.hash);
-      op.miss = Miss::kAbsent;
-      op.result = op.verb == Verb::kTouch ? Result::kNotFound : Result::kMiss;
-      return true;
-    }
-    std::memcpy(item->key_data(), op.key, op.key_size);
-    p.values().CopyValue(item, 0, &old);
-    p.PublishCopy(item, found.slot);
+  Room room;
+  Item* const item = GiveExptime(p, op, found, &room);
+  if (item == nullptr) {
+    if (room == Room::kLater) return false;
+    op.miss = Miss::kAbsent;
+    op.result = op.verb == Verb::kTouch ? Result::kNotFound : Result::kMiss;
+    return true;
   }
   p.class_counters(item->size_class()).touch_hits.Add(1);
   if (op.verb == Verb::kGetAndTouch) {
@@ -314,9 +319,30 @@ bool SlabEngine::Touch(ShardId self, Op& op) {
   } else {
     item->NoteAccess(p.now());
     op.cas = p.CasOf(item);
+    op.client_flags = item->client_flags();
     op.result = Result::kTouched;
   }
   return true;
+}
+
+Item* SlabEngine::GiveExptime(Partition& p, const Op& op, const Found& found, Room* room) {
+  if (p.Touch(found.item, op.exptime)) return found.item;
+  const Item& old = *found.item;
+  Item* const item = p.Make({.key_size = old.key_size(),
+                             .client_flags = old.client_flags(),
+                             .exptime = op.exptime,
+                             .value_size = old.value_size(),
+                             .has_own_cas = old.has_own_cas()},
+                            room);
+  if (item == nullptr) {
+    // All memory is in use by sends: the item is evicted, as any may be at any time.
+    if (*room == Room::kNever) p.Evict(found.item, op.hash);
+    return nullptr;
+  }
+  std::memcpy(item->key_data(), op.key, op.key_size);
+  p.values().CopyValue(item, 0, &old);
+  p.PublishCopy(item, found.slot);
+  return item;
 }
 
 // ----------------------------------------------------------------------------------------- stores
@@ -325,21 +351,32 @@ void SlabEngine::End(Partition& p, Op& op, Result result, Shortage shortage) {
   if (op.item != nullptr) p.Discard(static_cast<Item*>(op.item));
   op.item = nullptr;
   op.result = result;
-  op.shortage = shortage;
+  engine::ShortageOf(op) = shortage;
 }
 
 void SlabEngine::Refuse(Partition& p, const Op& op, Result why) {
   (why == Result::kTooLarge ? p.counters().store_too_large : p.counters().store_no_memory).Add(1);
-  if (op.verb != Verb::kSet) return;
+  if (op.verb == Verb::kExtended ? !op.extended->removes_if_refused : op.verb != Verb::kSet) return;
   // So that no stale value stays.
   const Found found = Find(p, op);
   if (found.item != nullptr) p.Unlink(found.item, op.hash);
 }
 
+Partition::NewItem SlabEngine::NewItemOf(const Op& op) {
+  Partition::NewItem wanted{op.key_size, op.client_flags, op.exptime, op.value_size};
+  if (op.verb == Verb::kExtended) {
+    const engine::Extended& e = *op.extended;
+    wanted.has_own_cas = e.sets_cas;
+    // It may get the expiry of the item that it replaces, or the one for what is made.
+    wanted.is_touchable = e.makes || (e.compares_cas && e.invalidates);
+  }
+  return wanted;
+}
+
 Item* SlabEngine::ItemOf(Partition& p, const Op& op, Room* room) {
   Item* item = static_cast<Item*>(op.item);
   if (item == nullptr) {
-    item = p.Make({op.key_size, op.client_flags, op.exptime, op.value_size}, room);
+    item = p.Make(NewItemOf(op), room);
     if (item == nullptr) return nullptr;
     std::memcpy(item->key_data(), op.key, op.key_size);
     p.values().CopyIn(item, 0, {op.value, op.value_size});
@@ -376,7 +413,7 @@ bool SlabEngine::Store(Partition& p, Op& op) {
   Found found = Find(p, op);
   op.miss = found.miss;
   if (op.verb == Verb::kAdd && found.item != nullptr) {
-    found.item->NoteAccess(p.now());  // memcached counts it as a use too
+    found.item->NoteUseUnfetched(p.now());  // memcached counts it as a use too
     End(p, op, Result::kNotStored);
     return true;
   }
@@ -400,8 +437,7 @@ bool SlabEngine::Store(Partition& p, Op& op) {
   if (item != nullptr) return PublishStore(p, op, item, found);
   if (room == Room::kLater) return false;
   Refuse(p, op, Result::kNoMemory);
-  End(p, op, Result::kNoMemory,
-      p.WhyNever({op.key_size, op.client_flags, op.exptime, op.value_size}));
+  End(p, op, Result::kNoMemory, p.WhyNever(NewItemOf(op)));
   return true;
 }
 
@@ -419,14 +455,22 @@ bool SlabEngine::Concatenate(Partition& p, Op& op) {
     End(p, op, Result::kNotStored);
     return true;
   }
+  return Join(p, op, found);
+}
+
+bool SlabEngine::Join(Partition& p, Op& op, const Found& found) {
+  const Extended* const e = op.verb == Verb::kExtended ? op.extended : nullptr;
   const Item& old = *found.item;
   const uint64_t total = uint64_t{old.value_size()} + op.value_size;
   if (total > ValueSizeMax(op.key_size, old.client_flags())) {
     End(p, op, Result::kNotStored, Shortage::kItemLimit);
     return true;
   }
-  const Partition::NewItem wanted{op.key_size, old.client_flags(), old.exptime(),
-                                  static_cast<uint32_t>(total)};
+  const Partition::NewItem wanted{.key_size = op.key_size,
+                                  .client_flags = old.client_flags(),
+                                  .exptime = old.exptime(),
+                                  .value_size = static_cast<uint32_t>(total),
+                                  .has_own_cas = e != nullptr && e->sets_cas};
   Room room;
   Item* const item = p.Make(wanted, &room);
   if (item == nullptr) {
@@ -435,7 +479,8 @@ bool SlabEngine::Concatenate(Partition& p, Op& op) {
     return true;
   }
   std::memcpy(item->key_data(), op.key, op.key_size);
-  const bool append = op.verb == Verb::kAppend;
+  if (wanted.has_own_cas) item->set_own_cas(e->cas_new);
+  const bool append = engine::VerbOf(op) == Verb::kAppend;
   const size_t added_at = append ? old.value_size() : 0;
   p.values().CopyValue(item, append ? 0 : op.value_size, &old);
   Item* const reserved = static_cast<Item*>(op.item);
@@ -456,6 +501,11 @@ bool SlabEngine::Count(Partition& p, Op& op) {
     op.result = Result::kNotFound;
     return true;
   }
+  return CountIn(p, op, found);
+}
+
+bool SlabEngine::CountIn(Partition& p, Op& op, const Found& found) {
+  const Extended* const e = op.verb == Verb::kExtended ? op.extended : nullptr;
   const Item& old = *found.item;
   uint64_t number;
   DecimalReader reader;
@@ -469,26 +519,35 @@ bool SlabEngine::Count(Partition& p, Op& op) {
     op.result = Result::kNotANumber;
     return true;
   }
-  const bool up = op.verb == Verb::kIncrement;
-  const uint64_t counted = up ? number + op.number : (op.number > number ? 0 : number - op.number);
+  const uint64_t delta = e != nullptr ? e->delta : op.number;
+  const bool up = engine::VerbOf(op) == Verb::kIncrement;
+  const uint64_t counted = up ? number + delta : (delta > number ? 0 : number - delta);
 
   // As memcached, which writes in place where it can: the value never gets shorter, blanks fill it
-  // up.
+  // up. Where it cannot it makes a new item, of which nothing is known.
   char digits[20];
   const size_t digits_size =
       static_cast<size_t>(std::to_chars(digits, digits + sizeof(digits), counted).ptr - digits);
   const uint32_t value_size = std::max(old.value_size(), static_cast<uint32_t>(digits_size));
-  const Partition::NewItem wanted{op.key_size, old.client_flags(), old.exptime(), value_size};
+  const bool longer = digits_size > old.value_size();
+  const Partition::NewItem wanted{
+      .key_size = op.key_size,
+      .client_flags = old.client_flags(),
+      .exptime = e != nullptr && e->touches ? op.exptime : old.exptime(),
+      .value_size = value_size,
+      .has_own_cas = e != nullptr && e->sets_cas};
   Room room;
   Item* const item = p.Make(wanted, &room);
   if (item == nullptr) {
     if (room == Room::kLater) return false;
     op.result = Result::kNoMemory;
-    op.shortage = p.WhyNever(wanted);
+    engine::ShortageOf(op) = p.WhyNever(wanted);
     return true;
   }
   std::memcpy(item->key_data(), op.key, op.key_size);
-  item->InheritAccess(old, /*same_value=*/true);
+  if (wanted.has_own_cas) item->set_own_cas(e->cas_new);
+  item->InheritAccess(old, /*same_value=*/!longer);
+  if (!longer) item->InheritMarks(old);
   for (size_t offset = 0; offset < value_size;) {
     const std::span<char> window = p.values().Piece(item, offset);
     const size_t from_digits =
@@ -499,9 +558,9 @@ bool SlabEngine::Count(Partition& p, Op& op) {
   }
   ClassCounters& counters = p.class_counters(old.size_class());
   (up ? counters.increment_hits : counters.decrement_hits).Add(1);
-  if (digits_size > old.value_size()) p.counters().items_stored.Add(1);
+  if (longer) p.counters().items_stored.Add(1);
   CHECK(p.Publish(item, op.hash, found.slot) == Room::kNow);
-  op.number = counted;
+  (e != nullptr ? op.extended->number : op.number) = counted;
   op.cas = p.CasOf(item);
   op.result = Result::kNumber;
   return true;
@@ -531,7 +590,7 @@ engine::Engine::ReserveResult SlabEngine::Reserve(ShardId self, const Op& op,
     return ReserveResult::kTooLarge;
   }
   Room room;
-  const Partition::NewItem wanted{op.key_size, op.client_flags, op.exptime, op.value_size};
+  const Partition::NewItem wanted = NewItemOf(op);
   Item* const item = p.Make(wanted, &room);
   if (item == nullptr) {
     if (room == Room::kLater) return ReserveResult::kLater;

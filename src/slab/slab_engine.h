@@ -1,6 +1,7 @@
 // The default storage engine: all items in memory, in size classes.
 //
 //   SlabEngine          what a set, an append, an incr mean               slab_engine.cc
+//                       what meta commands ask for besides                extended.cc
 //                       statistics                                        statistics.cc
 //     Partition * n     one per shard: room, the life of items
 //       Index           hash -> item, read by all shards                  index.h
@@ -122,6 +123,8 @@ class SlabEngine final : public engine::Engine {
   // One operation. False: it waits for memory. `guess`: of an earlier look at the index, or empty.
   bool ExecuteOne(ShardId self, Op& op, const Index::Guess& guess);
   void Get(ShardId self, Op& op, const Index::Guess& guess);
+  // The fields by which a hit shows its value.
+  void FillView(const Partition& partition, const Item* item, Op& op);
   void FillHit(ShardId self, const Partition& partition, Item* item, Op& op);
 
   // The owner's verbs.
@@ -129,10 +132,19 @@ class SlabEngine final : public engine::Engine {
   // Gives an item an expiry. One without a field for it is copied into one that has it, which may
   // wait for memory.
   bool Touch(ShardId self, Op& op);
+  // Likewise; the item that then has it. Null: `*room` says whether it waits, or was evicted
+  // because there is no memory.
+  Item* GiveExptime(Partition& p, const Op& op, const Found& found, Room* room);
   bool Store(Partition& p, Op& op);
   bool Concatenate(Partition& p, Op& op);
+  // The rest of it, once there is an item to join with; likewise of kExtended.
+  bool Join(Partition& p, Op& op, const Found& found);
   bool Count(Partition& p, Op& op);
+  // Likewise.
+  bool CountIn(Partition& p, Op& op, const Found& found);
   bool Delete(Partition& p, Op& op);
+  // What a store asks for, by way of a reservation or not.
+  static Partition::NewItem NewItemOf(const Op& op);
   // The item for a store's value: the reservation's, or a new one with key and value in it. Null:
   // `*room` says why.
   Item* ItemOf(Partition& p, const Op& op, Room* room);
@@ -143,6 +155,20 @@ class SlabEngine final : public engine::Engine {
            engine::Shortage shortage = engine::Shortage::kNone);
   // A store that cannot be: counts it and, for a set, removes the present item.
   void Refuse(Partition& p, const Op& op, engine::Result why);
+
+  // The verbs of kExtended (extended.cc).
+  bool ExecuteExtended(ShardId self, Op& op, const Index::Guess& guess);
+  bool GetExtended(ShardId self, Op& op, const Index::Guess& guess);
+  bool StoreExtended(Partition& p, Op& op);
+  bool ConcatenateExtended(Partition& p, Op& op);
+  bool CountExtended(Partition& p, Op& op);
+  bool DeleteExtended(Partition& p, Op& op);
+  // Makes and publishes an item of a value that is not the client's. True: it is done, or
+  // op.result is kNoMemory. False: it waits for memory.
+  bool MakeAbsent(Partition& p, Op& op, std::string_view value, RelativeSeconds exptime,
+                  Item** made);
+  // False, and kExists: the item has another CAS unique than the one to compare with.
+  bool CasMatches(Partition& p, Op& op, const Item* item);
 
   // Statistics of class `c` over all partitions.
   uint64_t Sum(Counter ClassCounters::* counter, uint32_t c) const;

@@ -11,7 +11,7 @@ std::span<char> ValueSpace::ChainedPiece(Item* item, size_t offset) const {
   const size_t value_size = item->value_size();
   if (offset >= value_size) return {};
   const ChainRecord& chain = Chain(item);
-  const size_t value_offset = classes_->ChainValueOffset(item->key_end(), item->value_size());
+  const size_t value_offset = classes_->ChainValueOffset(item->prefix_size(), item->value_size());
   const size_t head_bytes = std::min(value_size, classes_->chunk_size_max() - value_offset);
   if (offset < head_bytes) return {item->bytes() + value_offset + offset, head_bytes - offset};
 

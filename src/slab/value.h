@@ -1,4 +1,4 @@
-// The bytes of values: in one piece behind the key, or over the pieces of a chain (item.h draws
+// The bytes of values: in one piece behind the prefix, or over the pieces of a chain (item.h draws
 // both).
 //
 // Owner: the engine, one per partition; a value type. Affinity: any, as items. Lifetime: the
@@ -29,7 +29,7 @@ class ValueSpace {
   // value_size, else none.
   std::span<char> Piece(Item* item, size_t offset) const {
     if (__builtin_expect(!item->chained(), 1)) {
-      return {item->bytes() + item->key_end() + offset, item->value_size() - offset};
+      return {item->bytes() + item->prefix_size() + offset, item->value_size() - offset};
     }
     return ChainedPiece(item, offset);
   }
@@ -44,7 +44,7 @@ class ValueSpace {
 
   static const ChainRecord& Chain(const Item* item) {
     return *reinterpret_cast<const ChainRecord*>(item->bytes() +
-                                                 SizeClasses::ChainOffset(item->key_end()));
+                                                 SizeClasses::ChainOffset(item->prefix_size()));
   }
   static ChainRecord& Chain(Item* item) {
     return const_cast<ChainRecord&>(Chain(const_cast<const Item*>(item)));
