@@ -296,12 +296,14 @@ bool SlabEngine::DeleteExtended(Partition& p, Op& op) {
   if (!CasMatches(p, op, found.item)) return true;
   const Item& old = *found.item;
   Item* item = nullptr;
+  // A value that goes takes no CAS unique with it.
+  const bool has_own_cas = e.sets_cas || !e.invalidates;
   if (e.invalidates || e.removes_value) {
     Partition::NewItem wanted{.key_size = op.key_size,
                               .client_flags = old.client_flags(),
                               .exptime = old.exptime(),
                               .value_size = old.value_size(),
-                              .has_own_cas = e.sets_cas};
+                              .has_own_cas = has_own_cas};
     if (e.removes_value) {
       wanted.client_flags = op.client_flags;
       wanted.exptime = kNeverExpires;
@@ -320,7 +322,7 @@ bool SlabEngine::DeleteExtended(Partition& p, Op& op) {
     return true;
   }
   std::memcpy(item->key_data(), op.key, op.key_size);
-  if (e.sets_cas) item->set_own_cas(e.cas_new);
+  if (has_own_cas) item->set_own_cas(e.sets_cas ? e.cas_new : p.CasOf(&old));
   item->InheritAccess(old, /*same_value=*/!e.removes_value);
   if (e.invalidates) item->set_stale();
   if (!e.removes_value) {
