@@ -32,6 +32,7 @@
 
 namespace torc::server {
 
+class UserFile;
 struct Core;
 
 // What all workers share. Constant while they run, but for the atomics.
@@ -42,6 +43,9 @@ struct Shared {
 
   const Options& options;
   const std::string version_reply = "VERSION " + std::string(kMemcachedVersion) + "\r\n";
+  const UserFile* users = nullptr;  // of -Y; null: the text protocol is open to all
+  // How often SIGHUP found the user file unusable: counted by the first shard. Relaxed.
+  std::atomic<uint32_t> auth_files_refused{0};
   uint64_t hash_seed = 0;           // of keys; see engine::HashKey
   uint32_t connections_max = 1024;  // -c, resolved
   std::vector<const Core*> cores;   // of all workers, by shard: for statistics
@@ -68,6 +72,8 @@ struct Shared {
   std::atomic<uint32_t> automove{1};
   std::atomic<bool> detail{options.detail_enabled};  // whether prefixes are counted
   std::atomic<uint32_t> dumps{0};  // running: at most kDumpsMax. Relaxed, only the number matters
+  // -A: asks the process to end, at once or gracefully. A simulation has no process to end.
+  void (*shut_down)(bool graceful) = [](bool) {};
   // A simulation has its own: the length of a reply must not depend on how long the process runs.
   ProcessUse (*process_use)() = &ReadProcessUse;
 };

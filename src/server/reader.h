@@ -42,6 +42,7 @@ class Reader {
     kTurn,     // the others have used up what all share, it has had nothing: first next turn
     kBatch,    // the batch is full, or must be executed before this connection goes on
     kLater,    // memory, or room in a mailbox, must come free: try again soon
+    kPenalty,  // its client gave a wrong password: again when the time has come
     kBlocked,  // an answer must come, or its output drain: marked ready then
     kClosing,
   };
@@ -78,6 +79,10 @@ class Reader {
   Step SkipLine(Connection& c);
   Step ReadBroadcast(Connection& c);
   Step ReadJob(Connection& c);
+  Step HandleUnauthenticated(Connection& c, std::string_view line);
+  Step ReadCredentials(Connection& c);
+  Step FailCredentials(Connection& c, Cause cause);
+  Step ReadPenalty(Connection& c);
 
   // Sends the operation where it belongs: into the batch, or to the owner of its key. `uses` is the
   // segment that its value lies in, or null. kLater: no room at the owner; nothing has changed.
