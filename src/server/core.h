@@ -13,7 +13,9 @@
 
 #include <array>
 #include <atomic>
+#include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -27,6 +29,7 @@
 #include "src/server/prefixes.h"
 #include "src/server/process_use.h"
 #include "src/server/roster.h"
+#include "src/server/sasl.h"
 #include "src/server/version.h"
 #include "src/shard/shard.h"
 
@@ -43,6 +46,7 @@ struct Shared {
 
   const Options& options;
   const std::string version_reply = "VERSION " + std::string(kMemcachedVersion) + "\r\n";
+  sasl::Library* sasl = nullptr;    // of -S; null: the binary protocol is open to all
   const UserFile* users = nullptr;  // of -Y; null: the text protocol is open to all
   // How often SIGHUP found the user file unusable: counted by the first shard. Relaxed.
   std::atomic<uint32_t> auth_files_refused{0};
@@ -97,6 +101,8 @@ struct Core {
   Failures failures;
   Roster roster;
   Prefixes prefixes;
+  // Of connections that sent a SASL command, by their place in the roster.
+  std::unordered_map<uint32_t, std::unique_ptr<sasl::Session>> sasl_sessions;
   Batch batch;
   ReadyList ready;
   DirtyList dirty;
@@ -140,6 +146,33 @@ struct Core {
     c.broken = true;
     c.state = ConnectionState::kClosing;
     MarkDirty(c);
+  }
+
+  // A connection's SASL session, made when it is first asked for and gone with the connection.
+  // Null: without -S, or without memory for it.
+  sasl::Session* SaslSession(const Connection& c) {
+    if (shared.sasl == nullptr) return nullptr;
+    std::unique_ptr<sasl::Session>& session = sasl_sessions[c.place];
+    if (session == nullptr) session = shared.sasl->NewSession();
+    return session.get();
+  }
+  // An exchange's start or a step of it: counts its end as memcached does, and lets the connection
+  // in, or puts it out again, as that was.
+  sasl::Answer Authenticate(Connection& c, bool starts, std::string_view mechanism,
+                            std::string_view data) {
+    sasl::Session* const session = SaslSession(c);
+    sasl::Answer answer;
+    if (session != nullptr) {
+      answer = starts ? session->Start(mechanism, data) : session->Step(mechanism, data);
+    }
+    c.unauthenticated = answer.outcome != sasl::Outcome::kDone;
+    if (answer.outcome == sasl::Outcome::kContinue) return answer;
+    counters.auth_cmds.Add(1);
+    if (c.unauthenticated) {
+      counters.auth_errors.Add(1);
+      Fail(Cause::kSaslFailed);
+    }
+    return answer;
   }
 
   // Makes the first segment of the input forget its place in the queue; the caller has its

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include "src/copy/copy.h"
@@ -80,6 +81,13 @@ int main(int argc, char** argv) {
   if (const int status = DropRights(options.user, &error); status != 0) return Fail(error, status);
   // Changing the user takes core dumps away again.
   if (options.core_dumps) (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  // Likewise with what its users could not read later.
+  std::unique_ptr<sasl::Library> sasl;
+  if (options.sasl) {
+    sasl = sasl::Library::Load(doors.users, options.verbosity > 0, &error);
+    if (sasl == nullptr) return Fail(error, EXIT_FAILURE);
+    doors.sasl = sasl.get();
+  }
   // After the rights were dropped, as its code runs now, and before the terminal is gone.
   const engine::Plugin* const plugin = engine::FindPlugin(options.engine, BuiltInEngines(), &error);
   if (plugin == nullptr) return Fail(error, EX_USAGE);

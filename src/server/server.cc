@@ -51,6 +51,7 @@ class ShardedServer final : public Server {
   bool Open(uint32_t connections_max, const engine::Plugin& plugin, const Doors& doors,
             std::string* error) {
     shared_.users = doors.users;
+    shared_.sasl = doors.sasl;
     // main waits for these: src/server/process.h.
     shared_.shut_down = [](bool graceful) { kill(getpid(), graceful ? SIGUSR1 : SIGINT); };
     const ring::Probe probe = ring::RunProbe();

@@ -16,12 +16,14 @@
 #include "src/engine/plugin.h"
 #include "src/server/auth.h"
 #include "src/server/options.h"
+#include "src/server/sasl.h"
 
 namespace torc::server {
 
 // What clients authenticate by; null where they need not.
 struct Doors {
   const UserFile* users = nullptr;  // -Y
+  sasl::Library* sasl = nullptr;    // -S
 };
 
 class Server {

@@ -185,6 +185,7 @@ void Worker::Free(Connection& c) {
   unlink(&starved_);
   unlink(&holding_);
   unlink(&all_);
+  if (!core_.sasl_sessions.empty()) core_.sasl_sessions.erase(c.place);
   core_.roster.Remove(c.place);
   connections_.Delete(&c);
   core_.counters.connections_open.Subtract(1);
