@@ -14,7 +14,9 @@
 //            kSkipLine   inside a line that is already answered for: up to its end, then `reply`
 //            kBroadcast  a command over all shards is under way, then `reply`
 //            kJob        one that shows much is under way (`job`)
-//            kClosing    no more commands are read: quit, end of stream, or failure
+//            kCredentials  inside user and password (`swallow` bytes remain; `carry` has the
+//            others) kPenalty    they were wrong: `reply` waits until `penalty_end` kClosing    no
+//            more commands are read: quit, end of stream, or failure
 //
 // Owner: its worker. Affinity: shard. Lifetime: from accept until its socket is closed and no
 // completion, task or batch names it. Invariant: at most one receive and one send under way;
@@ -29,6 +31,7 @@
 #include "src/base/intrusive_list.h"
 #include "src/ring/ring.h"
 #include "src/server/buffers.h"
+#include "src/server/options.h"
 #include "src/server/output.h"
 #include "src/server/task.h"
 
@@ -46,11 +49,10 @@ enum class ConnectionState : uint8_t {
   kSkipLine,
   kBroadcast,
   kJob,
+  kCredentials,
+  kPenalty,
   kClosing,
 };
-
-// What a connection speaks, from its first byte on.
-enum class Protocol : uint8_t { kUnknown, kText, kBinary };
 
 // A reply that is known before it may be sent: of text a constant, of binary a status. 16 bytes.
 struct LateReply {
@@ -116,7 +118,8 @@ struct alignas(64) Connection : ListLink<AllTag>,
   uint32_t turn_operations = 0;
   uint32_t turn_upload_bytes = 0;
   union {
-    uint32_t swallow = 0;          // kSwallow: bytes of a value still to drop
+    uint32_t swallow = 0;          // kSwallow: bytes of a value still to drop; kCredentials
+    RelativeSeconds penalty_end;   // kPenalty
     RelativeSeconds keys_exptime;  // kKeys of gat, gats; kBroadcast of flush_all
   };
   RelativeSeconds sent_at = 0;  // when its client last took something, or was last sent to
@@ -132,8 +135,9 @@ struct alignas(64) Connection : ListLink<AllTag>,
   bool stop_receive : 1 = false;  // and was asked to end
   bool read_closed : 1 = false;   // the stream has ended
   bool sending : 1 = false;
-  bool broken : 1 = false;          // nothing more can be sent
-  bool closing_socket : 1 = false;  // Close is under way
+  bool broken : 1 = false;           // nothing more can be sent
+  bool closing_socket : 1 = false;   // Close is under way
+  bool unauthenticated : 1 = false;  // with -Y or -S, until user and password were right
 };
 // An idle connection costs this, its entry in the roster, and what the kernel keeps of it;
 // memcached's costs 510 bytes.

@@ -13,7 +13,9 @@
 
 #include <array>
 #include <atomic>
+#include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -27,11 +29,13 @@
 #include "src/server/prefixes.h"
 #include "src/server/process_use.h"
 #include "src/server/roster.h"
+#include "src/server/sasl.h"
 #include "src/server/version.h"
 #include "src/shard/shard.h"
 
 namespace torc::server {
 
+class UserFile;
 struct Core;
 
 // What all workers share. Constant while they run, but for the atomics.
@@ -42,6 +46,10 @@ struct Shared {
 
   const Options& options;
   const std::string version_reply = "VERSION " + std::string(kMemcachedVersion) + "\r\n";
+  sasl::Library* sasl = nullptr;    // of -S; null: the binary protocol is open to all
+  const UserFile* users = nullptr;  // of -Y; null: the text protocol is open to all
+  // How often SIGHUP found the user file unusable: counted by the first shard. Relaxed.
+  std::atomic<uint32_t> auth_files_refused{0};
   uint64_t hash_seed = 0;           // of keys; see engine::HashKey
   uint32_t connections_max = 1024;  // -c, resolved
   std::vector<const Core*> cores;   // of all workers, by shard: for statistics
@@ -68,6 +76,8 @@ struct Shared {
   std::atomic<uint32_t> automove{1};
   std::atomic<bool> detail{options.detail_enabled};  // whether prefixes are counted
   std::atomic<uint32_t> dumps{0};  // running: at most kDumpsMax. Relaxed, only the number matters
+  // -A: asks the process to end, at once or gracefully. A simulation has no process to end.
+  void (*shut_down)(bool graceful) = [](bool) {};
   // A simulation has its own: the length of a reply must not depend on how long the process runs.
   ProcessUse (*process_use)() = &ReadProcessUse;
 };
@@ -91,6 +101,8 @@ struct Core {
   Failures failures;
   Roster roster;
   Prefixes prefixes;
+  // Of connections that sent a SASL command, by their place in the roster.
+  std::unordered_map<uint32_t, std::unique_ptr<sasl::Session>> sasl_sessions;
   Batch batch;
   ReadyList ready;
   DirtyList dirty;
@@ -134,6 +146,33 @@ struct Core {
     c.broken = true;
     c.state = ConnectionState::kClosing;
     MarkDirty(c);
+  }
+
+  // A connection's SASL session, made when it is first asked for and gone with the connection.
+  // Null: without -S, or without memory for it.
+  sasl::Session* SaslSession(const Connection& c) {
+    if (shared.sasl == nullptr) return nullptr;
+    std::unique_ptr<sasl::Session>& session = sasl_sessions[c.place];
+    if (session == nullptr) session = shared.sasl->NewSession();
+    return session.get();
+  }
+  // An exchange's start or a step of it: counts its end as memcached does, and lets the connection
+  // in, or puts it out again, as that was.
+  sasl::Answer Authenticate(Connection& c, bool starts, std::string_view mechanism,
+                            std::string_view data) {
+    sasl::Session* const session = SaslSession(c);
+    sasl::Answer answer;
+    if (session != nullptr) {
+      answer = starts ? session->Start(mechanism, data) : session->Step(mechanism, data);
+    }
+    c.unauthenticated = answer.outcome != sasl::Outcome::kDone;
+    if (answer.outcome == sasl::Outcome::kContinue) return answer;
+    counters.auth_cmds.Add(1);
+    if (c.unauthenticated) {
+      counters.auth_errors.Add(1);
+      Fail(Cause::kSaslFailed);
+    }
+    return answer;
   }
 
   // Makes the first segment of the input forget its place in the queue; the caller has its

@@ -96,12 +96,18 @@ inline constexpr uint32_t kBatchEntriesMax = 2 * engine::kBatchMax;
 // takes a slice of a shard's turns, and up to 600 KiB. memcached runs one.
 inline constexpr uint32_t kDumpsMax = 8;
 
+// How long the answer to a wrong password waits, in ticks of the shard's clock: one to two seconds.
+// kSleepNsMax comes on top where a shard has nothing else to do.
+inline constexpr uint32_t kAuthPenaltySeconds = 2;
+
 // How long the loop sleeps at most: the clock's second must not be missed for long by background
 // work.
 inline constexpr int64_t kSleepNsMax = 500'000'000;
 // How long to wait before accepting again when the process is out of file descriptors (memcached:
 // 10 ms).
 inline constexpr int64_t kAcceptPauseNs = 10'000'000;
+// Of one step of SASL: mechanisms need some hundred. With a packet's head it fits a block.
+inline constexpr uint32_t kSaslDataBytesMax = 8 << 10;
 // How long a stopping server waits for clients to take their replies: for one that takes nothing
 // meanwhile, and for all.
 inline constexpr uint32_t kStopSilenceSeconds = 2;

@@ -43,7 +43,7 @@ Listeners::~Listeners() {
 }
 
 bool Listeners::Open(const Options& options, std::string* error) {
-  if (!options.unix_socket.empty()) return OpenUnix(options, error);
+  if (!options.unix_socket.empty() && !OpenUnix(options, error)) return false;
   for (const ListenAddress& address : options.listen) {
     if (!OpenTcp(address, options, error)) return false;
   }
@@ -99,7 +99,7 @@ bool Listeners::OpenTcp(const ListenAddress& address, const Options& options, st
         break;
       }
       if (shard == 0) SetOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-      sockets_.push_back({fd, shard, false});
+      sockets_.push_back({fd, shard, address.protocol});
       ++opened;
       chosen = PortOf(fd);
       if (port_ == 0) port_ = chosen;
@@ -139,7 +139,7 @@ bool Listeners::OpenUnix(const Options& options, std::string* error) {
     *error = "cannot listen on " + path + ": " + std::strerror(errno);
     return false;
   }
-  sockets_.push_back({fd, 0, true});
+  sockets_.push_back({fd, 0, options.protocol});
   const mode_t mask_before = umask(~options.unix_mask & 0777);
   const int bound = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
   const int failure = errno;

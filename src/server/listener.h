@@ -29,7 +29,7 @@ class Listeners {
   struct Socket {
     int fd = -1;
     uint32_t shard = 0;
-    bool unix_socket = false;
+    Protocol protocol = Protocol::kUnknown;
   };
   const std::vector<Socket>& sockets() const { return sockets_; }
   // The TCP port in use, 0 without TCP: what the kernel chose where it had the choice.

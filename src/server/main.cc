@@ -5,9 +5,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include "src/copy/copy.h"
@@ -23,6 +25,15 @@ namespace {
 int Fail(const std::string& error, int status) {
   std::fprintf(stderr, "torc: %s\n", error.c_str());
   return status;
+}
+
+// `path` as it is after a change of folders.
+std::string AbsolutePath(const std::string& path) {
+  if (path.starts_with('/')) return path;
+  char* const folder = getcwd(nullptr, 0);
+  const std::string absolute = folder == nullptr ? path : std::string(folder) + "/" + path;
+  std::free(folder);
+  return absolute;
 }
 
 }  // namespace
@@ -56,12 +67,27 @@ int main(int argc, char** argv) {
   }
 
   std::string error;
+  UserFile users;
+  if (!options.auth_file.empty()) {
+    // As root, perhaps, and before the folder changes.
+    options.auth_file = AbsolutePath(options.auth_file);
+    if (!users.Load(options.auth_file, &error)) return Fail(error, EXIT_FAILURE);
+  }
+  Doors doors;
+  if (!options.auth_file.empty()) doors.users = &users;
   if (options.core_dumps && !AllowCoreDumps(&error)) return Fail(error, EX_OSERR);
   const uint32_t connections_max = RaiseFileLimit(options.connections_max, options.shards, &error);
   if (connections_max == 0) return Fail(error, EX_OSERR);
   if (const int status = DropRights(options.user, &error); status != 0) return Fail(error, status);
   // Changing the user takes core dumps away again.
   if (options.core_dumps) (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  // Likewise with what its users could not read later.
+  std::unique_ptr<sasl::Library> sasl;
+  if (options.sasl) {
+    sasl = sasl::Library::Load(doors.users, options.verbosity > 0, &error);
+    if (sasl == nullptr) return Fail(error, EXIT_FAILURE);
+    doors.sasl = sasl.get();
+  }
   // After the rights were dropped, as its code runs now, and before the terminal is gone.
   const engine::Plugin* const plugin = engine::FindPlugin(options.engine, BuiltInEngines(), &error);
   if (plugin == nullptr) return Fail(error, EX_USAGE);
@@ -69,11 +95,22 @@ int main(int argc, char** argv) {
   if (options.lock_memory && !LockMemory(&error)) std::fprintf(stderr, "torc: %s\n", error.c_str());
 
   BlockSignals();
-  const std::unique_ptr<Server> server = Server::Create(options, connections_max, *plugin, &error);
+  const std::unique_ptr<Server> server =
+      Server::Create(options, connections_max, *plugin, doors, &error);
   if (server == nullptr) return Fail(error, EX_OSERR);
   if (!options.pid_file.empty()) WritePidFile(options.pid_file);
   server->Start();
-  const int signal = WaitForSignal();
+  int signal = 0;
+  while ((signal = WaitForSignal()) == SIGHUP) {
+    if (doors.users == nullptr) continue;
+    if (users.Load(options.auth_file, &error)) {
+      std::fprintf(stderr, "torc: SIGHUP: Authfile [%s] was read again\n",
+                   options.auth_file.c_str());
+    } else {
+      std::fprintf(stderr, "torc: SIGHUP: %s; the users are those that were\n", error.c_str());
+      server->CountAuthFileRefused();
+    }
+  }
   if (options.verbosity > 0) std::fprintf(stderr, "torc: %s: exiting\n", strsignal(signal));
   server->Stop();
   if (!options.pid_file.empty()) RemovePidFile(options.pid_file);

@@ -152,6 +152,7 @@ std::string_view StateName(const Connection& c) {
       return "conn_closing";
     case ConnectionState::kReserving:
     case ConnectionState::kUpload:
+    case ConnectionState::kCredentials:
       return "conn_nread";
     case ConnectionState::kSwallow:
     case ConnectionState::kSkipLine:

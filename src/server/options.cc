@@ -24,12 +24,15 @@ namespace {
 // memcached's two statuses for a command line that it refuses: sysexits.h's, and the plain one.
 constexpr int kExitUsage = 64;
 constexpr int kExitFailure = 1;
+// memcached's for a listener that cannot be: sysexits.h's EX_OSERR.
+constexpr int kExitSystem = 71;
 
 constexpr uint64_t kKiB = 1024;
 constexpr uint64_t kMiB = 1024 * kKiB;
 constexpr uint64_t kGiB = 1024 * kMiB;
 constexpr uint16_t kDefaultPort = 11211;
 constexpr uint32_t kVerbosityMax = 3;
+constexpr size_t kTagBytesMax = 8;
 
 // Options without a letter: past every letter.
 constexpr int kDoctorOption = 256;
@@ -37,9 +40,9 @@ constexpr int kEngineOption = 257;
 constexpr int kEngineConfigOption = 258;
 
 constexpr char kShortOptions[] =
-    ":p:l:s:a:b:t:m:MI:c:R:kLu:dP:rvhViFCU:B:f:n:o:XWD:"
+    ":p:l:s:a:b:t:m:MI:c:R:kLu:dP:rvhViFCU:B:f:n:o:XWD:ASY:"
     // Known from memcached, and refused by name.
-    "ASY:Ze:N:";
+    "Ze:N:";
 
 constexpr option kLongOptions[] = {
     {"port", required_argument, nullptr, 'p'},
@@ -91,9 +94,6 @@ struct Missing {
   std::string_view what;
 };
 constexpr Missing kMissing[] = {
-    {'A', "the shutdown command"},
-    {'S', "SASL authentication"},
-    {'Y', "authentication"},
     {'Z', "TLS"},
     {'e', "restart with a warm cache"},
     {'N', "sorting connections by NAPI id"},
@@ -143,7 +143,7 @@ constexpr std::string_view kExtendedWithoutEffect[] = {
 // Those that change what clients or operators see: refused until torc does the same. Whole names,
 // or a prefix that ends in '_'.
 constexpr std::string_view kExtendedMissing[] = {
-    "idle_timeout", "sock_cookie_id", "meta_response_old", "ext_", "proxy_", "ssl_",
+    "sock_cookie_id", "meta_response_old", "ext_", "proxy_", "ssl_",
 };
 
 constexpr std::string_view kUsage =
@@ -154,8 +154,11 @@ Where to listen
   -p, --port=N              TCP port, or -1 for any free one (default: 11211)
   -l, --listen=ADDR[,...]   addresses, if need be with ports: 127.0.0.1,[::1]:11212
                             may be given several times (default: every address)
+                            proto[ascii|binary|auto]:ADDR pins the protocol of one;
+                            tag[NAME]:ADDR names it; unix:PATH is a UNIX socket beside TCP
   -s, --unix-socket=PATH    listen on a UNIX socket, and not on TCP
   -a, --unix-mask=MODE      access rights of the UNIX socket, in octal (default: 700)
+  -B, --protocol=NAME       ascii, binary, or auto: told apart by the first byte (default: auto)
   -b, --listen-backlog=N    connections that may wait to be accepted (default: 1024)
 
 What to use
@@ -171,6 +174,16 @@ What to use
       --engine=NAME|PATH    what keeps the items: one that is built in, or a shared object
                             (default: slab); --engine=help lists them
       --engine-config=TEXT  how it should do so; each engine has its own words for it
+
+Who may come in
+  -Y, --auth-file=PATH      clients of the text protocol need a user and password of this file:
+                            lines of user:password; read again on SIGHUP
+  -S, --enable-sasl         clients of the binary protocol authenticate by SASL: as one of -Y's
+                            users, or as the configuration of Cyrus SASL says
+  -A, --enable-shutdown     take the commands shutdown and shutdown graceful
+  -o, --extended=NAME[=VALUE][,...]
+                            idle_timeout=N closes connections that were idle for N seconds
+                            (default: 0, never); memcached's tuning is taken, without effect
 
 How to run
   -d, --daemon              run in the background
@@ -198,8 +211,6 @@ Accepted for memcached's sake
   -C, --disable-cas         without effect: every item has its CAS number
   -W, --disable-watch       without effect: there is no watch command
   -U, --udp-port=0          UDP is off; other ports are refused
-  -B, --protocol=NAME       auto or ascii; binary is refused until torc speaks it
-  -o, --extended=NAME[=VALUE][,...]                   memcached's tuning, without effect
 )";
 
 constexpr std::string_view kLicense =
@@ -246,6 +257,27 @@ std::string OptionName(int letter) {
   return "";
 }
 
+std::optional<Protocol> ReadProtocol(std::string_view name) {
+  if (name == "auto" || name == "negotiating") return Protocol::kUnknown;
+  if (name == "ascii") return Protocol::kText;
+  if (name == "binary") return Protocol::kBinary;
+  return std::nullopt;
+}
+
+// Takes "WORD[name]:" or "WORD_name_:" off the front of a listener.
+enum class Prefix { kNone, kOpen, kTaken };
+Prefix TakePrefix(std::string_view word, std::string_view* text, std::string_view* name) {
+  if (!text->starts_with(word) || text->size() == word.size()) return Prefix::kNone;
+  const char opening = (*text)[word.size()];
+  if (opening != '[' && opening != '_') return Prefix::kNone;
+  const std::string_view rest = text->substr(word.size() + 1);
+  const size_t end = rest.find(opening == '[' ? ']' : '_');
+  if (end == std::string_view::npos || !rest.substr(end + 1).starts_with(':')) return Prefix::kOpen;
+  *name = rest.substr(0, end);
+  *text = rest.substr(end + 2);
+  return Prefix::kTaken;
+}
+
 class CommandLine {
  public:
   explicit CommandLine(Options* options) : options_(*options) {}
@@ -265,9 +297,11 @@ class CommandLine {
   bool TakeItemSize(std::string_view argument);
   bool TakeGrowthFactor(std::string_view argument);
   bool TakeProtocol(std::string_view argument);
+  bool TakeIdleTimeout(std::string_view text);
   bool TakeExtended(std::string_view argument);
   bool TakeExtendedOne(std::string_view text);
   // What can be judged only once all options are read.
+  bool FinishProtocol();
   bool Finish();
 
   // Refuses what getopt_long() could not read: `word` is the argument it stopped at.
@@ -281,9 +315,12 @@ class CommandLine {
   // -p: nothing for 0, which turns TCP off; kernel's choice for -1.
   std::optional<uint16_t> port_ = kDefaultPort;
   bool tcp_asked_for_ = false;
+  bool unix_alone_ = false;           // -s
+  std::optional<Protocol> protocol_;  // -B
   struct PendingListen {
     std::string host;
-    std::optional<uint16_t> port;  // Nothing: -p's, which may stand later on the command line.
+    std::optional<uint16_t> port;      // Nothing: -p's, which may stand later on the command line.
+    std::optional<Protocol> protocol;  // Nothing: -B's, likewise.
   };
   std::vector<PendingListen> listen_;
 };
@@ -331,12 +368,44 @@ bool CommandLine::TakePort(std::string_view argument) {
 
 bool CommandLine::TakeListenOne(std::string_view text) {
   const std::string quoted = "-l " + std::string(text);
-  for (std::string_view prefix : {"proto[", "tag[", "notls:", "btls:", "mtls:"}) {
-    if (text.starts_with(prefix)) {
-      return Refuse(kExitFailure, quoted +
-                                      ": addresses with a protocol, a tag or TLS are not "
-                                      "available in this version of torc");
+  if (text.starts_with("unix:")) {
+    const std::string_view path = text.substr(5);
+    if (path.empty()) return Refuse(kExitUsage, quoted + ": the path of the socket is empty");
+    if (!options_.unix_socket.empty()) {
+      return Refuse(kExitUsage, quoted + ": there is one UNIX socket already");
     }
+    options_.unix_socket = path;
+    return true;
+  }
+  for (std::string_view prefix : {"notls:", "btls:", "mtls:"}) {
+    if (text.starts_with(prefix)) {
+      return Refuse(kExitSystem, quoted + ": TLS is not available in this version of torc");
+    }
+  }
+  // In this order, each once at most, as in memcached; either bracket may be a '_' at both ends,
+  // for shells that take brackets for a pattern.
+  PendingListen pending;
+  std::string_view name;
+  switch (TakePrefix("proto", &text, &name)) {
+    case Prefix::kNone:
+      break;
+    case Prefix::kOpen:
+      return Refuse(kExitSystem, quoted + ": the protocol has no closing bracket and colon");
+    case Prefix::kTaken:
+      if (!(pending.protocol = ReadProtocol(name))) {
+        return Refuse(kExitSystem, quoted + ": the protocol must be ascii, binary or auto");
+      }
+  }
+  switch (TakePrefix("tag", &text, &name)) {
+    case Prefix::kNone:
+      break;
+    case Prefix::kOpen:
+      return Refuse(kExitSystem, quoted + ": the tag has no closing bracket and colon");
+    case Prefix::kTaken:
+      // Names for memcached's proxy, which torc has not: checked, and of no further use.
+      if (name.empty() || name.size() > kTagBytesMax) {
+        return Refuse(kExitSystem, quoted + ": a tag has 1 to 8 characters");
+      }
   }
   std::string_view host = text;
   std::optional<std::string_view> port;
@@ -358,7 +427,7 @@ bool CommandLine::TakeListenOne(std::string_view text) {
     port = text.substr(colon + 1);
   }
   if (host.empty()) return Refuse(kExitUsage, quoted + ": an address is missing before the port");
-  PendingListen pending{host == "*" ? std::string() : std::string(host), std::nullopt};
+  if (host != "*") pending.host = host;
   if (port) {
     const std::optional<int64_t> number = ReadNumber(*port, 0, UINT16_MAX);
     if (!number) {
@@ -377,7 +446,8 @@ bool CommandLine::TakeListen(std::string_view argument) {
     const std::string_view part = NextPart(&argument);
     if (!part.empty() && !TakeListenOne(part)) return false;  // "a,,b" and "a," are as "a,b".
   }
-  if (listen_.size() == before) return Refuse(kExitUsage, "-l: the list of addresses is empty");
+  if (listen_.size() == before && options_.unix_socket.empty())
+    return Refuse(kExitUsage, "-l: the list of addresses is empty");
   return true;
 }
 
@@ -432,17 +502,28 @@ bool CommandLine::TakeGrowthFactor(std::string_view argument) {
 }
 
 bool CommandLine::TakeProtocol(std::string_view argument) {
-  if (argument == "auto" || argument == "ascii") return true;
-  if (argument == "binary") {
-    return Refuse(kExitUsage,
-                  "-B binary: the binary protocol is not available in this version of "
-                  "torc; use auto or ascii");
+  protocol_ = argument == "negotiating" ? std::nullopt : ReadProtocol(argument);
+  if (protocol_) return true;
+  return Refuse(kExitUsage,
+                "-B " + std::string(argument) + ": the protocol must be auto, ascii or binary");
+}
+
+bool CommandLine::TakeIdleTimeout(std::string_view text) {
+  const size_t equals = text.find('=');
+  constexpr int64_t kInt32Max = std::numeric_limits<int32_t>::max();
+  std::optional<int64_t> seconds;
+  if (equals != std::string_view::npos) seconds = ReadNumber(text.substr(equals + 1), 0, kInt32Max);
+  if (!seconds) {
+    return Refuse(kExitFailure,
+                  "-o " + std::string(text) + ": idle_timeout needs a number of seconds, or 0");
   }
-  return Refuse(kExitUsage, "-B " + std::string(argument) + ": the protocol must be auto or ascii");
+  options_.idle_timeout_seconds = static_cast<uint32_t>(*seconds);
+  return true;
 }
 
 bool CommandLine::TakeExtendedOne(std::string_view text) {
   const std::string_view name = text.substr(0, text.find('='));
+  if (name == "idle_timeout") return TakeIdleTimeout(text);
   for (std::string_view known : kExtendedWithoutEffect) {
     if (name == known) {
       Notice("-o " + std::string(name) + " has no effect in torc");
@@ -476,6 +557,7 @@ bool CommandLine::Take(int letter, std::string_view argument) {
     case 's':
       if (argument.empty()) return Refuse(kExitFailure, "-s: the path of the socket is empty");
       options_.unix_socket = argument;
+      unix_alone_ = true;
       return true;
     case 'a':
       return TakeMask(argument);
@@ -535,6 +617,16 @@ bool CommandLine::Take(int letter, std::string_view argument) {
       options_.prefix_delimiter = argument[0];
       options_.detail_enabled = true;
       return true;
+    case 'A':
+      options_.shutdown_enabled = true;
+      return true;
+    case 'S':
+      options_.sasl = true;
+      return true;
+    case 'Y':
+      if (argument.empty()) return Refuse(kExitFailure, "-Y: the path of the user file is empty");
+      options_.auth_file = argument;
+      return true;
     case 'W':
       Notice("-W has no effect in torc: it has no watch command");
       return true;
@@ -583,23 +675,48 @@ bool CommandLine::Take(int letter, std::string_view argument) {
   return Refuse(kExitFailure, OptionName(letter) + ": no such option; torc -h lists them");
 }
 
+// Each way of authentication is of one protocol: a listener of the other would be open to all.
+bool CommandLine::FinishProtocol() {
+  const bool text = !options_.auth_file.empty();
+  const bool binary = options_.sasl;
+  if (text == binary) {
+    options_.protocol = protocol_.value_or(Protocol::kUnknown);
+    return true;
+  }
+  const Protocol only = text ? Protocol::kText : Protocol::kBinary;
+  const std::string message = text ? "-Y alone leaves the binary protocol open: add -S, or take "
+                                   : "-S alone leaves the text protocol open: add -Y, or take ";
+  if (protocol_ && *protocol_ != only) {
+    return Refuse(kExitUsage, message + (text ? "-B ascii" : "-B binary"));
+  }
+  for (const PendingListen& pending : listen_) {
+    if (pending.protocol && *pending.protocol != only) {
+      return Refuse(kExitSystem, message + (text ? "proto[ascii]" : "proto[binary]"));
+    }
+  }
+  options_.protocol = only;
+  return true;
+}
+
 bool CommandLine::Finish() {
   if (options_.item_bytes_max > options_.memory_bytes / 2) {
     return Refuse(kExitUsage, "-I " + std::to_string(options_.item_bytes_max) +
                                   ": the largest item cannot be above half of -m, which is " +
                                   std::to_string(options_.memory_bytes) + " bytes");
   }
-  if (!options_.unix_socket.empty()) {
+  if (!FinishProtocol()) return false;
+  if (unix_alone_) {
     if (tcp_asked_for_) Notice("-s takes the place of TCP: -p and -l have no effect");
     return true;
   }
-  if (listen_.empty()) listen_.push_back({"", std::nullopt});
+  if (listen_.empty() && options_.unix_socket.empty()) listen_.push_back({});
   for (PendingListen& pending : listen_) {
     if (!pending.port) pending.port = port_;
     if (!pending.port) continue;  // -p 0
-    options_.listen.push_back({std::move(pending.host), *pending.port});
+    options_.listen.push_back(
+        {std::move(pending.host), *pending.port, pending.protocol.value_or(options_.protocol)});
   }
-  if (options_.listen.empty()) {
+  if (options_.listen.empty() && options_.unix_socket.empty()) {
     return Refuse(kExitUsage, "-p 0: there is nothing left to listen on; give a port, or -s");
   }
   return true;

@@ -19,21 +19,32 @@
 
 namespace torc {
 
+// What a connection speaks. kUnknown: either, told apart by its first byte.
+enum class Protocol : uint8_t { kUnknown, kText, kBinary };
+
 // One TCP address to listen on.
 struct ListenAddress {
   // A name or a numeric address, IPv6 without its brackets. Empty: every address of the machine.
   std::string host;
-  uint16_t port = 0;  // 0: any free port, the kernel's choice (-p -1).
+  uint16_t port = 0;                       // 0: any free port, the kernel's choice (-p -1).
+  Protocol protocol = Protocol::kUnknown;  // proto[...] of -l, else -B's
 
   friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
 };
 
 struct Options {
   // -- Where to listen
-  std::vector<ListenAddress> listen;  // -l and -p. Empty exactly if unix_socket is not.
-  std::string unix_socket;            // -s: a path. It takes the place of TCP, as in memcached.
-  uint32_t unix_mask = 0700;          // -a: the socket's access rights, up to 0777.
-  uint32_t listen_backlog = 1024;     // -b
+  std::vector<ListenAddress> listen;  // -l and -p. Empty with -s.
+  std::string
+      unix_socket;  // A path: -s, which takes the place of TCP as in memcached, or -l unix:.
+  uint32_t unix_mask = 0700;               // -a: the socket's access rights, up to 0777.
+  uint32_t listen_backlog = 1024;          // -b
+  Protocol protocol = Protocol::kUnknown;  // -B, or what -S and -Y leave. Of the UNIX socket, too.
+  // -- Who may come in
+  std::string auth_file;          // -Y: the user file, an absolute path after main. Empty: all may.
+  bool sasl = false;              // -S
+  bool shutdown_enabled = false;  // -A
+  uint32_t idle_timeout_seconds = 0;  // -o idle_timeout. 0: no limit.
   // -- What to use
   uint32_t shards = 4;                  // -t: 1 to kShardsMax
   uint64_t memory_bytes = 64ULL << 20;  // -m: a multiple of 1 MiB, at least twice item_bytes_max

@@ -63,6 +63,11 @@ TEST_CASE("defaults are memcached's") {
   CHECK_FALSE(options.core_dumps);
   CHECK(options.verbosity == 0);
   CHECK(options.flush_all_enabled);
+  CHECK(options.protocol == Protocol::kUnknown);
+  CHECK(options.auth_file.empty());
+  CHECK_FALSE(options.sasl);
+  CHECK_FALSE(options.shutdown_enabled);
+  CHECK(options.idle_timeout_seconds == 0);
   CHECK(options.slab_growth_factor == 1.25);
   CHECK(options.slab_chunk_bytes_min == 48);
   CHECK(options.notices.empty());
@@ -111,7 +116,7 @@ TEST_CASE("short and long forms say the same") {
                                      "--udp-port=0",
                                      "--protocol=ascii"});
   for (const Options& options : {all_short, all_long}) {
-    CHECK(options.listen == std::vector<ListenAddress>{{"127.0.0.1", 1234}});
+    CHECK(options.listen == std::vector<ListenAddress>{{"127.0.0.1", 1234, Protocol::kText}});
     CHECK(options.listen_backlog == 7);
     CHECK(options.shards == 2);
     CHECK(options.memory_bytes == 128 * 1024 * 1024);
@@ -163,9 +168,62 @@ TEST_CASE("listen: what is refused") {
   Refused({"-l", ":80"}, 64, "-l :80: an address is missing before the port");
   Refused({"-l", "[::1"}, 64, "-l [::1: the address has no closing bracket");
   Refused({"-l", "[::1]x"}, 64, "-l [::1]x: only :PORT may follow the bracket");
-  Refused({"-l", "proto[ascii]:127.0.0.1:1"}, 1,
-          "-l proto[ascii]:127.0.0.1:1: addresses with a protocol, a tag or TLS are not available "
-          "in this version of torc");
+  Refused({"-l", "notls:127.0.0.1"}, 71,
+          "-l notls:127.0.0.1: TLS is not available in this version of torc");
+  Refused({"-l", "proto[foo]:::1"}, 71,
+          "-l proto[foo]:::1: the protocol must be ascii, binary or auto");
+  for (const char* text : {"proto[ascii", "proto[ascii]", "proto[ascii]127.0.0.1"}) {
+    Refused({"-l", text}, 71,
+            std::string("-l ") + text + ": the protocol has no closing bracket and colon");
+  }
+  Refused({"-l", "tag[a:::1"}, 71, "-l tag[a:::1: the tag has no closing bracket and colon");
+  for (const char* text : {"tag[]:::1", "tag[abcdefghi]:::1", "tag__:::1"}) {
+    Refused({"-l", text}, 71, std::string("-l ") + text + ": a tag has 1 to 8 characters");
+  }
+  Refused({"-l", "unix:"}, 64, "-l unix:: the path of the socket is empty");
+  Refused({"-l", "unix:/a,unix:/b"}, 64, "-l unix:/b: there is one UNIX socket already");
+}
+
+TEST_CASE("listen: a protocol and a tag of its own, with -B for the others") {
+  using List = std::vector<ListenAddress>;
+  CHECK(Accepted({}).listen[0].protocol == Protocol::kUnknown);
+  const Options options = Accepted({"-l", "proto[binary]:127.0.0.1:7,proto_auto_:tag[x]:[::1]",
+                                    "-l", "tag_12345678_:10.0.0.1", "-B", "ascii"});
+  CHECK(options.protocol == Protocol::kText);
+  CHECK(options.listen == List{{"127.0.0.1", 7, Protocol::kBinary},
+                               {"::1", 11211, Protocol::kUnknown},
+                               {"10.0.0.1", 11211, Protocol::kText}});
+  CHECK(Accepted({"-B", "binary"}).listen == List{{"", 11211, Protocol::kBinary}});
+  CHECK(Accepted({"-B", "auto"}).protocol == Protocol::kUnknown);
+  for (const char* text : {"x", "negotiating", ""}) {
+    Refused({"-B", text}, 64,
+            std::string("-B ") + text + ": the protocol must be auto, ascii or binary");
+  }
+}
+
+TEST_CASE("authentication closes the protocol that it does not cover") {
+  const Options text = Accepted({"-Y", "users"});
+  CHECK(text.auth_file == "users");
+  CHECK(text.protocol == Protocol::kText);
+  CHECK(text.listen[0].protocol == Protocol::kText);
+  const Options binary = Accepted({"-S", "-l", "proto[binary]:127.0.0.1"});
+  CHECK(binary.sasl);
+  CHECK(binary.protocol == Protocol::kBinary);
+  CHECK(Accepted({"-S", "-s", "/run/torc.sock"}).protocol == Protocol::kBinary);
+  CHECK(Accepted({"-S", "-Y", "users"}).protocol == Protocol::kUnknown);
+  CHECK(Accepted({"-S", "-Y", "users", "-B", "binary"}).protocol == Protocol::kBinary);
+  for (const char* protocol : {"auto", "binary"}) {
+    Refused({"-Y", "users", "-B", protocol}, 64,
+            "-Y alone leaves the binary protocol open: add -S, or take -B ascii");
+  }
+  for (const char* protocol : {"auto", "ascii"}) {
+    Refused({"-B", protocol, "-S"}, 64,
+            "-S alone leaves the text protocol open: add -Y, or take -B binary");
+  }
+  Refused({"-Y", "users", "-l", "proto[binary]:127.0.0.1"}, 71,
+          "-Y alone leaves the binary protocol open: add -S, or take proto[ascii]");
+  Refused({"-S", "-l", "proto[auto]:127.0.0.1"}, 71,
+          "-S alone leaves the text protocol open: add -Y, or take proto[binary]");
 }
 
 TEST_CASE("a UNIX socket takes the place of TCP") {
@@ -178,6 +236,10 @@ TEST_CASE("a UNIX socket takes the place of TCP") {
   CHECK(with_port.listen.empty());
   CHECK(with_port.notices ==
         std::vector<std::string>{"-s takes the place of TCP: -p and -l have no effect"});
+  const Options beside = Accepted({"-l", "unix:/run/torc.sock,127.0.0.1", "-a", "755"});
+  CHECK(beside.unix_socket == "/run/torc.sock");
+  CHECK(beside.listen == std::vector<ListenAddress>{{"127.0.0.1", 11211}});
+  CHECK(Accepted({"-l", "unix:/run/torc.sock"}).listen.empty());
   Refused({"-a", "9"}, 1, "-a 9: the access rights must be an octal number from 0 to 777");
   Refused({"-a", "1777"}, 1, "-a 1777: the access rights must be an octal number from 0 to 777");
 }
@@ -224,15 +286,8 @@ TEST_CASE("numbers") {
 }
 
 TEST_CASE("what this version does not have is refused by name") {
-  Refused({"-A"}, 1, "-A: the shutdown command is not available in this version of torc");
-  Refused({"--enable-sasl"}, 1, "-S: SASL authentication is not available in this version of torc");
-  Refused({"-Y", "users"}, 1, "-Y: authentication is not available in this version of torc");
   Refused({"-Z"}, 1, "-Z: TLS is not available in this version of torc");
   Refused({"-U", "11211"}, 64, "-U 11211: UDP is not available in this version of torc; only 0 is");
-  Refused({"-B", "binary"}, 64,
-          "-B binary: the binary protocol is not available in this version of torc; use auto or "
-          "ascii");
-  Refused({"-B", "x"}, 64, "-B x: the protocol must be auto or ascii");
 }
 
 TEST_CASE("extended options") {
@@ -242,7 +297,12 @@ TEST_CASE("extended options") {
                                  "-o no_lru_crawler has no effect in torc"});
   Refused({"-o", "modern,foo=1"}, 1, "-o foo: no such extended option");
   Refused({"-o", "ext_path=/x:1G"}, 1, "-o ext_path: not available in this version of torc");
-  Refused({"-o", "idle_timeout=10"}, 1, "-o idle_timeout: not available in this version of torc");
+  CHECK(Accepted({"-o", "modern,idle_timeout=10"}).idle_timeout_seconds == 10);
+  CHECK(Accepted({"-o", "idle_timeout=0"}).idle_timeout_seconds == 0);
+  for (const char* text : {"idle_timeout", "idle_timeout=", "idle_timeout=x", "idle_timeout=-1"}) {
+    Refused({"-o", text}, 1,
+            std::string("-o ") + text + ": idle_timeout needs a number of seconds, or 0");
+  }
 }
 
 TEST_CASE("words that are no options") {
@@ -273,7 +333,7 @@ TEST_CASE("the help text lists every option, one a line") {
   for (std::string line; std::getline(text, line);) {
     if (line.starts_with("  -")) letters += line[3];
   }
-  CHECK(letters == "plsabtmMIcRkLduPrFXDvhVifnCWUBo");
+  CHECK(letters == "plsaBbtmMIcRkLYSAoduPrFXDvhVifnCWU");
 }
 
 TEST_CASE("the help text fits 100 columns") {

@@ -28,7 +28,7 @@ constexpr uint32_t kConnectionsSane = 1u << 20;
 sigset_t Signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set, signal);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGHUP}) sigaddset(&set, signal);
   return set;
 }
 
@@ -140,7 +140,6 @@ void BlockSignals() {
   struct sigaction ignore{};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, nullptr);
-  sigaction(SIGHUP, &ignore, nullptr);
   const sigset_t set = Signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }

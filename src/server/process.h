@@ -38,9 +38,9 @@ void WritePidFile(const std::string& path);
 void RemovePidFile(const std::string& path);
 
 // Blocks the signals that end or prod a server in this thread and those it starts, and ignores
-// SIGPIPE and SIGHUP.
+// SIGPIPE.
 void BlockSignals();
-// Waits for SIGINT, SIGTERM or SIGUSR1 and returns it.
+// Waits for SIGINT, SIGTERM, SIGUSR1 or SIGHUP and returns it.
 int WaitForSignal();
 
 }  // namespace torc::server

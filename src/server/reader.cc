@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "proto/binary/parser.h"
 #include "proto/meta/parser.h"
 #include "proto/text/encoder.h"
 #include "proto/text/parser.h"
+#include "src/server/auth.h"
 #include "src/server/replies.h"
 
 namespace torc::server {
@@ -106,6 +108,12 @@ Reader::Step Reader::Read(Connection& c) {
       case State::kJob:
         step = ReadJob(c);
         break;
+      case State::kCredentials:
+        step = ReadCredentials(c);
+        break;
+      case State::kPenalty:
+        step = ReadPenalty(c);
+        break;
       case State::kClosing:
         break;
     }
@@ -149,7 +157,8 @@ Reader::Step Reader::GrowLine(Connection& c) {
   carry.used += size;
   c.in_head->Advance(size);
   const std::string_view received(carry.bytes, carry.used);
-  if (received.size() > proto::kUnfinishedLineBytesMax && !proto::MayGrow(received)) {
+  if (received.size() > proto::kUnfinishedLineBytesMax &&
+      (c.unauthenticated || !proto::MayGrow(received))) {
     core_.Fail(Cause::kLineTooLong);
     return Close(c);
   }
@@ -203,6 +212,8 @@ Reader::Step Reader::ContinueLongLine(Connection& c) {
 }
 
 Reader::Step Reader::HandleLine(Connection& c, std::string_view line) {
+  if (c.unauthenticated) [[unlikely]]
+    return HandleUnauthenticated(c, line);
   if (proto::IsMetaLine(line)) return HandleMeta(c, line);
   const Request request = proto::ParseLine(line);
   if (request.error != Cause::kNone) [[unlikely]] {
@@ -521,6 +532,8 @@ Reader::Step Reader::ReadSwallow(Connection& c) {
     c.swallow -= size;
   }
   if (c.swallow == 0) {
+    if (c.unauthenticated && c.protocol == Protocol::kText) [[unlikely]]
+      return FailCredentials(c, Cause::kAuthFailed);
     AddLateReply(c);
     c.state = State::kCommand;
   }
@@ -561,7 +574,19 @@ Reader::Step Reader::HandleGlobal(Connection& c, const Request& request) {
       DoneWithLine(c);
       return Close(c);
     case Command::kShutdown: {
-      const std::string_view text = core_.FailureReply(Cause::kShutdownDisabled);
+      Cause cause = Cause::kShutdownDisabled;
+      if (core_.shared.options.shutdown_enabled) {
+        std::string_view rest = request.rest;
+        const std::string_view mode = proto::NextToken(&rest);
+        const bool graceful = mode == "graceful" && AllBlank(rest);
+        if (mode.empty() || graceful) {
+          core_.shared.shut_down(graceful);
+          DoneWithLine(c);
+          return Close(c);
+        }
+        cause = Cause::kShutdownMode;
+      }
+      const std::string_view text = core_.FailureReply(cause);
       if (!request.noreply) AddReply(c, text);
       break;
     }
@@ -646,6 +671,86 @@ Reader::Step Reader::ReadJob(Connection& c) {
       break;
   }
   return Step::kBlocked;
+}
+
+// Until a client is let in (-Y): src/server/auth.h.
+
+Reader::Step Reader::HandleUnauthenticated(Connection& c, std::string_view line) {
+  if (line.size() < kAuthLineBytesMin) {
+    core_.Fail(Cause::kAuthLineTooShort);
+    DoneWithLine(c);
+    return Close(c);
+  }
+  const std::optional<uint32_t> size = ParseAuthLine(line);
+  // Without -Y there is nothing that would let it in: SASL is for the binary protocol.
+  if (!size || *size > kAuthTokenBytesMax || core_.shared.users == nullptr) {
+    const bool too_long = size && core_.shared.users != nullptr;
+    AddReply(c, core_.FailureReply(too_long ? Cause::kAuthTokenTooLong : Cause::kUnauthenticated));
+    DoneWithLine(c);
+    return Step::kGoOn;
+  }
+  if (*size > kCredentialsBytesMax) return RefuseValue(c, *size, std::string_view{});
+  DoneWithLine(c);
+  c.swallow = *size + 2;
+  c.state = State::kCredentials;
+  return Step::kGoOn;
+}
+
+// Of binary, what SASL's data is gathered behind.
+Reader::Step Reader::ReadCredentials(Connection& c) {
+  if (c.swallow != 0) {
+    PopEmptySegments(c);
+    if (c.in_head == nullptr) return Step::kInput;
+    if (c.carry == nullptr) {
+      c.carry = core_.buffers.NewBlock();
+      if (c.carry == nullptr) {
+        core_.Break(c, Cause::kInputNoMemory);
+        return Step::kGoOn;
+      }
+    }
+    const uint32_t size = std::min(c.in_head->size, c.swallow);
+    CHECK_LE(size, c.carry->room());
+    std::memcpy(c.carry->bytes + c.carry->used, c.in_head->data, size);
+    c.carry->used += size;
+    c.swallow -= size;
+    c.in_head->Advance(size);
+    if (c.swallow != 0) return Step::kGoOn;
+  }
+  if (c.protocol == Protocol::kBinary) return FinishSasl(c);
+  Block& carry = *c.carry;
+  const Cause cause = CheckCredentials(*core_.shared.users, {carry.bytes, carry.used});
+  explicit_bzero(carry.bytes, carry.used);
+  DoneWithLine(c);
+  if (cause != Cause::kNone) return FailCredentials(c, cause);
+  core_.counters.auth_cmds.Add(1);
+  c.unauthenticated = false;
+  AddReply(c, proto::kStored);
+  c.state = State::kCommand;
+  return Step::kGoOn;
+}
+
+// The answer waits, and so does all that the client sends behind it: whoever guesses passwords
+// gets one a second out of a connection. Nobody else waits, and the connection holds no more than
+// any other.
+Reader::Step Reader::FailCredentials(Connection& c, Cause cause) {
+  c.reply = core_.FailureReply(cause);
+  if (cause == Cause::kAuthFailed) {
+    core_.counters.auth_cmds.Add(1);
+    core_.counters.auth_errors.Add(1);
+    c.penalty_end = core_.shard.now() + kAuthPenaltySeconds;
+  } else {
+    c.penalty_end = core_.shard.now();
+  }
+  c.state = State::kPenalty;
+  return Step::kGoOn;
+}
+
+Reader::Step Reader::ReadPenalty(Connection& c) {
+  // A client that has gone is not waited for, nor is any when the server stops.
+  if (core_.shard.now() < c.penalty_end && !c.read_closed) return Step::kPenalty;
+  AddLateReply(c);
+  c.state = State::kCommand;
+  return Step::kGoOn;
 }
 
 // Shared steps.

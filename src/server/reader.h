@@ -45,6 +45,7 @@ class Reader {
     kTurn,     // the others have used up what all share, it has had nothing: first next turn
     kBatch,    // the batch is full, or must be executed before this connection goes on
     kLater,    // memory, or room in a mailbox, must come free: try again soon
+    kPenalty,  // its client gave a wrong password: again when the time has come
     kBlocked,  // an answer must come, or its output drain: marked ready then
     kClosing,
   };
@@ -84,8 +85,14 @@ class Reader {
   Step HandlePacketOperation(Connection& c, const proto::BinaryRequest& request);
   Step HandlePacketStore(Connection& c, const proto::BinaryRequest& request);
   Step HandlePacketGlobal(Connection& c, const proto::BinaryRequest& request);
+  Step HandlePacketSasl(Connection& c, const proto::BinaryRequest& request, std::string_view head);
+  Step FinishSasl(Connection& c);
+  // `text`: constant.
   void AddPacket(Connection& c, const proto::BinaryRequest& request, proto::BinaryStatus status,
                  std::string_view text);
+  // Any text, at once: requires that nothing of the connection is in the batch or under way.
+  void WritePacket(Connection& c, const proto::BinaryRequest& request, proto::BinaryStatus status,
+                   std::string_view text);
 
   // The value of a store, which begins where the input does now: executes it, or begins an upload.
   Step ReadValue(Connection& c, engine::Op* op, const Asked& asked, const MetaAsked* meta);
@@ -101,6 +108,10 @@ class Reader {
   Step SkipLine(Connection& c);
   Step ReadBroadcast(Connection& c);
   Step ReadJob(Connection& c);
+  Step HandleUnauthenticated(Connection& c, std::string_view line);
+  Step ReadCredentials(Connection& c);
+  Step FailCredentials(Connection& c, Cause cause);
+  Step ReadPenalty(Connection& c);
 
   // Sends the operation where it belongs: into the batch, or to the owner of its key. `uses` is the
   // segment that its value lies in, or null. kLater: no room at the owner; nothing has changed.

@@ -1,6 +1,7 @@
 // The binary protocol's packets. proto/binary/parser.h says what is to be done with them.
 #include <algorithm>
 #include <cstring>
+#include <string>
 
 #include "proto/binary/parser.h"
 #include "src/server/reader.h"
@@ -16,6 +17,7 @@ using proto::BinaryError;
 using proto::BinaryRequest;
 using proto::BinaryStatus;
 using proto::BinaryStep;
+using State = ConnectionState;
 
 namespace {
 
@@ -117,7 +119,8 @@ Reader::Step Reader::HandlePacket(Connection& c, const BinaryRequest& request,
     DoneWithLine(c);
     return Close(c);
   }
-  if (request.error != BinaryError::kNone) [[unlikely]] {
+  if (request.error != BinaryError::kNone &&
+      (!c.unauthenticated || request.error == BinaryError::kSizesDisagree)) [[unlikely]] {
     core_.Fail(CauseOf(request.error));
     const BinaryStatus status = StatusOf(request.error);
     if (ClosesAfter(request.error)) {
@@ -127,8 +130,17 @@ Reader::Step Reader::HandlePacket(Connection& c, const BinaryRequest& request,
     }
     return RefuseValue(c, request.value_size, {MakeAsked(request), status});
   }
+  const bool is_sasl = request.command >= BinaryCommand::kSaslList;
+  if (c.unauthenticated && !is_sasl && request.command != BinaryCommand::kVersion) [[unlikely]] {
+    core_.Fail(Cause::kUnauthenticated);
+    AddPacket(c, request, BinaryStatus::kAuthError, BinaryStatusText(BinaryStatus::kAuthError));
+    DoneWithLine(c);
+    return Close(c);
+  }
   Step step;
-  if (IsStore(request.command)) {
+  if (is_sasl) {
+    step = HandlePacketSasl(c, request, head);
+  } else if (IsStore(request.command)) {
     step = HandlePacketStore(c, request);
   } else if (!request.key.empty() && request.command <= BinaryCommand::kDecrement) {
     step = HandlePacketOperation(c, request);
@@ -227,13 +239,6 @@ Reader::Step Reader::HandlePacketGlobal(Connection& c, const BinaryRequest& requ
       if (!request.quiet) AddPacket(c, request, BinaryStatus::kOk, {});
       DoneWithLine(c);
       return Close(c);
-    case BinaryCommand::kSaslList:
-    case BinaryCommand::kSaslAuth:
-    case BinaryCommand::kSaslStep: {
-      core_.Fail(Cause::kSaslDisabled);
-      const BinaryStatus status = BinaryStatus::kUnknownCommand;
-      return RefuseValue(c, request.value_size, {MakeAsked(request), status});
-    }
     case BinaryCommand::kFlush:
     case BinaryCommand::kStat:
       // As of text: they see all that this connection did before.
@@ -257,6 +262,77 @@ Reader::Step Reader::HandlePacketGlobal(Connection& c, const BinaryRequest& requ
   }
   DoneWithLine(c);
   return Step::kGoOn;
+}
+
+// Data of SASL is gathered behind the packet's head, which names the mechanism.
+Reader::Step Reader::HandlePacketSasl(Connection& c, const BinaryRequest& request,
+                                      std::string_view head) {
+  const auto refuse = [&](Cause cause, BinaryStatus status) {
+    core_.Fail(cause);
+    return RefuseValue(c, request.value_size, {MakeAsked(request), status});
+  };
+  if (core_.shared.sasl == nullptr) {
+    return refuse(Cause::kSaslDisabled, BinaryStatus::kUnknownCommand);
+  }
+  if (request.command == BinaryCommand::kSaslList) {
+    if (c.batch == core_.batch.serial()) return Step::kBatch;
+    if (c.pending != 0) return Step::kBlocked;
+    sasl::Session* const session = core_.SaslSession(c);
+    if (session == nullptr) return refuse(Cause::kSaslFailed, BinaryStatus::kAuthError);
+    WritePacket(c, request, BinaryStatus::kOk, session->Mechanisms());
+    DoneWithLine(c);
+    return Step::kGoOn;
+  }
+  if (request.value_size > kSaslDataBytesMax) {
+    return refuse(Cause::kSaslFailed, BinaryStatus::kAuthError);
+  }
+  if (c.carry == nullptr) {
+    c.carry = core_.buffers.NewBlock();
+    if (c.carry == nullptr) {
+      core_.Break(c, Cause::kInputNoMemory);
+      return Step::kGoOn;
+    }
+    std::memcpy(c.carry->bytes, head.data(), head.size());
+    c.carry->used = static_cast<uint32_t>(head.size());
+  }
+  c.swallow = request.value_size;
+  c.state = State::kCredentials;
+  return Step::kGoOn;
+}
+
+Reader::Step Reader::FinishSasl(Connection& c) {
+  if (c.batch == core_.batch.serial()) return Step::kBatch;
+  if (c.pending != 0) return Step::kBlocked;
+  Block& carry = *c.carry;
+  const std::string_view received(carry.bytes, carry.used);
+  const BinaryRequest request = proto::ParseBinary(received);
+  const sasl::Answer answer = core_.Authenticate(c, request.command == BinaryCommand::kSaslAuth,
+                                                 request.key, received.substr(request.head_size));
+  c.state = State::kCommand;
+  switch (answer.outcome) {
+    case sasl::Outcome::kDone:
+      AddPacket(c, request, BinaryStatus::kOk, "Authenticated");
+      break;
+    case sasl::Outcome::kContinue:
+      WritePacket(c, request, BinaryStatus::kAuthContinue, answer.data);
+      break;
+    case sasl::Outcome::kFailed:
+      c.reply = {MakeAsked(request), BinaryStatus::kAuthError};
+      c.penalty_end = core_.shard.now() + kAuthPenaltySeconds;
+      c.state = State::kPenalty;
+      break;
+  }
+  explicit_bzero(carry.bytes, carry.used);
+  DoneWithLine(c);
+  return Step::kGoOn;
+}
+
+void Reader::WritePacket(Connection& c, const BinaryRequest& request, BinaryStatus status,
+                         std::string_view text) {
+  std::string packet(proto::kBinaryHeaderBytes + text.size(), '\0');
+  proto::EncodeBinaryText(packet.data(), To(request), status, text);
+  if (!c.broken && !c.out.Append(core_.buffers, packet)) core_.Break(c, Cause::kReplyNoMemory);
+  core_.MarkDirty(c);
 }
 
 void Reader::AddPacket(Connection& c, const BinaryRequest& request, BinaryStatus status,

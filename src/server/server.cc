@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <thread>
 #include <vector>
 
@@ -47,7 +48,12 @@ class ShardedServer final : public Server {
 
   ~ShardedServer() override { Stop(); }
 
-  bool Open(uint32_t connections_max, const engine::Plugin& plugin, std::string* error) {
+  bool Open(uint32_t connections_max, const engine::Plugin& plugin, const Doors& doors,
+            std::string* error) {
+    shared_.users = doors.users;
+    shared_.sasl = doors.sasl;
+    // main waits for these: src/server/process.h.
+    shared_.shut_down = [](bool graceful) { kill(getpid(), graceful ? SIGUSR1 : SIGINT); };
     const ring::Probe probe = ring::RunProbe();
     *error = ring::Refusal(probe);
     if (!error->empty()) return false;
@@ -102,7 +108,7 @@ class ShardedServer final : public Server {
     }
     if (!listeners_.Open(options_, error)) return false;
     for (const Listeners::Socket& socket : listeners_.sockets()) {
-      workers_[socket.shard]->AddListener(socket.fd);
+      workers_[socket.shard]->AddListener(socket.fd, socket.protocol);
     }
     return true;
   }
@@ -133,6 +139,10 @@ class ShardedServer final : public Server {
     threads_.clear();
   }
 
+  void CountAuthFileRefused() override {
+    shared_.auth_files_refused.fetch_add(1, std::memory_order_relaxed);
+  }
+
   uint16_t port() const override { return listeners_.port(); }
 
  private:
@@ -155,9 +165,10 @@ class ShardedServer final : public Server {
 }  // namespace
 
 std::unique_ptr<Server> Server::Create(const Options& options, uint32_t connections_max,
-                                       const engine::Plugin& plugin, std::string* error) {
+                                       const engine::Plugin& plugin, const Doors& doors,
+                                       std::string* error) {
   auto server = std::make_unique<ShardedServer>(options);
-  if (!server->Open(connections_max, plugin, error)) return nullptr;
+  if (!server->Open(connections_max, plugin, doors, error)) return nullptr;
   return server;
 }
 

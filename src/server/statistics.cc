@@ -101,6 +101,18 @@ std::string Decimals(double value) {
 
 std::string_view YesNo(bool value) { return value ? "yes" : "no"; }
 
+std::string_view NameOf(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::kText:
+      return "ascii";
+    case Protocol::kBinary:
+      return "binary";
+    case Protocol::kUnknown:
+      break;
+  }
+  return "auto-negotiate";
+}
+
 // What memcached's own parts count and torc does not have: for dashboards that ask for the name,
 // and true, since none of it ever happens.
 constexpr std::string_view kNeverHappens[] = {
@@ -196,6 +208,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
                                   Cause::kStoreExceedsShard, Cause::kStoreIndexFull}));
   out.Put("auth_cmds", sum(&Counters::auth_cmds));
   out.Put("auth_errors", sum(&Counters::auth_errors));
+  if (shared.options.idle_timeout_seconds != 0) out.Put("idle_kicks", sum({Cause::kIdleTimeout}));
   out.Put("bytes_read", sum(&Counters::bytes_read));
   out.Put("bytes_written", sum(&Counters::bytes_written));
   out.Put("limit_maxbytes", totals.memory_limit_bytes);
@@ -276,9 +289,9 @@ void SettingsStatistics(Core& core, StatWriter& out) {
   out.Put("reqs_per_event", uint64_t{options.requests_per_turn});
   out.Put("cas_enabled", YesNo(true));
   out.Put("tcp_backlog", uint64_t{options.listen_backlog});
-  out.Put("binding_protocol", "ascii");
-  out.Put("auth_enabled_sasl", YesNo(false));
-  out.Put("auth_enabled_ascii", YesNo(false));
+  out.Put("binding_protocol", NameOf(options.protocol));
+  out.Put("auth_enabled_sasl", YesNo(options.sasl));
+  out.Put("auth_enabled_ascii", options.auth_file.empty() ? "no" : options.auth_file);
   out.Put("item_size_max", uint64_t{options.item_bytes_max});
   out.Put("maxconns_fast", YesNo(true));
   out.Put("hashpower_init", uint64_t{0});
@@ -292,9 +305,9 @@ void SettingsStatistics(Core& core, StatWriter& out) {
           uint64_t{core.shared.crawler_to_crawl.load(std::memory_order_relaxed)});
   out.Put("flush_enabled", YesNo(options.flush_all_enabled));
   out.Put("dump_enabled", YesNo(options.dumps_enabled));
-  out.Put("shutdown_command", YesNo(false));
+  out.Put("shutdown_command", YesNo(options.shutdown_enabled));
   out.Put("hash_algorithm", "xxh3");
-  out.Put("idle_timeout", uint64_t{0});
+  out.Put("idle_timeout", uint64_t{options.idle_timeout_seconds});
   out.Put("client_flags_size", uint64_t{4});
   out.Put("engine", core.engine().name());
   out.Put("engine_config", options.engine_config.empty() ? "NULL" : options.engine_config);

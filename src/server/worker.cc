@@ -22,6 +22,12 @@ namespace {
 // sends none: a device that answers it takes about as long.
 constexpr int64_t kRetryNs = 50'000;
 
+// Of a handed-over connection's message. -c is at most 2^30 with them: see RaiseFileLimit.
+constexpr uint32_t kProtocolBits = 2;
+
+// Connections that a turn looks at in search of idle ones: some microseconds.
+constexpr uint32_t kIdleSlice = 256;
+
 }  // namespace
 
 Worker::Worker(shard::Shard& shard, Shared& shared)
@@ -42,11 +48,12 @@ Worker::~Worker() {
   });
 }
 
-void Worker::AddListener(int fd) {
+void Worker::AddListener(int fd, Protocol protocol) {
   if (!accepting_) ++core_.shared.accepting;
   accepting_ = true;
   Acceptor acceptor;
   acceptor.fd = fd;
+  acceptor.protocol = protocol;
   acceptors_.push_back(acceptor);
   core_.roster.AddListener(fd);
 }
@@ -80,7 +87,7 @@ void Worker::OnAccept(Acceptor& acceptor, const Completion& completion) {
   Cause cause = Cause::kAcceptFailed;
   switch (completion.status) {
     case Status::kOk:
-      return Accepted(completion.result);
+      return Accepted(completion.result, acceptor.protocol);
     case Status::kCancelled:
       return;
     case Status::kReset:
@@ -100,7 +107,7 @@ void Worker::OnAccept(Acceptor& acceptor, const Completion& completion) {
   acceptor.resume_ns = core_.shard.now_ns() + kAcceptPauseNs;
 }
 
-void Worker::Accepted(int fd) {
+void Worker::Accepted(int fd, Protocol protocol) {
   Shared& shared = core_.shared;
   if (stopping_) {
     close(fd);
@@ -127,8 +134,10 @@ void Worker::Accepted(int fd) {
   }
   shared.assigned[to].connections.fetch_add(1, std::memory_order_relaxed);
   if (to != core_.self()) {
-    const shard::Message message{static_cast<uint32_t>(MessageKind::kAdopt),
-                                 static_cast<uint32_t>(fd), nullptr};
+    // A descriptor and a protocol in one number: descriptors have 31 bits, and far fewer in use.
+    const uint32_t argument =
+        static_cast<uint32_t>(fd) << kProtocolBits | static_cast<uint32_t>(protocol);
+    const shard::Message message{static_cast<uint32_t>(MessageKind::kAdopt), argument, nullptr};
     if (core_.shard.Post(to, message)) {
       core_.counters.connections_handed_over.Add(1);
       return;
@@ -137,7 +146,7 @@ void Worker::Accepted(int fd) {
     shared.assigned[to].connections.fetch_sub(1, std::memory_order_relaxed);
     shared.assigned[core_.self()].connections.fetch_add(1, std::memory_order_relaxed);
   }
-  Adopt(fd);
+  Adopt(fd, protocol);
 }
 
 void Worker::Uncount() {
@@ -145,7 +154,7 @@ void Worker::Uncount() {
   core_.shared.connections.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void Worker::Adopt(int fd) {
+void Worker::Adopt(int fd, Protocol protocol) {
   Connection* const c = stopping_ ? nullptr : connections_.New();
   if (c == nullptr) {
     if (!stopping_) core_.Fail(Cause::kConnectionNoMemory);
@@ -156,6 +165,8 @@ void Worker::Adopt(int fd) {
   c->place = core_.roster.Add(c, fd);
   c->socket = core_.shard.ring().Attach(fd);
   c->read_at = core_.shard.now();
+  c->protocol = protocol;
+  c->unauthenticated = core_.shared.users != nullptr || core_.shared.options.sasl;
   all_.PushBack(*c);
   core_.counters.connections_open.Add(1);
   if (connections_.used() > core_.counters.connections_peak.Get()) {
@@ -175,6 +186,7 @@ void Worker::Free(Connection& c) {
   unlink(&starved_);
   unlink(&holding_);
   unlink(&all_);
+  if (!core_.sasl_sessions.empty()) core_.sasl_sessions.erase(c.place);
   core_.roster.Remove(c.place);
   connections_.Delete(&c);
   core_.counters.connections_open.Subtract(1);
@@ -258,7 +270,8 @@ void Worker::OnSend(Connection& c, const Completion& completion) {
 
 void Worker::OnRequest(ShardId from, const shard::Message& message) {
   if (static_cast<MessageKind>(message.kind) == MessageKind::kAdopt) {
-    Adopt(static_cast<int>(message.argument));
+    Adopt(static_cast<int>(message.argument >> kProtocolBits),
+          static_cast<Protocol>(message.argument & ((1U << kProtocolBits) - 1)));
   } else if (static_cast<MessageKind>(message.kind) == MessageKind::kJob) {
     operators_.OnRequest(from, message);
   } else {
@@ -279,6 +292,8 @@ void Worker::OnAnswer(ShardId, const shard::Message& message) {
 int64_t Worker::OnTurn(int64_t now_ns) {
   if (core_.shard.stopping() && !stopping_) StartStopping();
   core_.ready.Splice(later_);
+  if (!penalized_.empty()) [[unlikely]]
+    EndPenalties();
   reader_.BeginTurn();
   const bool waiting = desk_.Retry();
   desk_.Collect();
@@ -292,6 +307,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
     slow_clients_looked_at_ = core_.shard.now();
     DropSlowClients();
   }
+  const bool more_idle = core_.shared.options.idle_timeout_seconds != 0 && CloseIdle();
   Flush();
   pieces_used_ = send_bytes_ = 0;
   NoteRingFailures();
@@ -304,7 +320,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
     }
     CutOffSlowClients(now_ns > stop_deadline_ns_);
   }
-  if (!core_.ready.empty() || !passed_over_.empty() || !core_.dirty.empty()) return 0;
+  if (!core_.ready.empty() || !passed_over_.empty() || !core_.dirty.empty() || more_idle) return 0;
   // Memory comes free as soon as the other shards have had a turn: at once, if there are none. Else
   // not by spinning: they may need this core for it.
   if (stalled_) return core_.shard.shards() == 1 ? 0 : kRetryNs;
@@ -358,6 +374,9 @@ void Worker::AfterRead(Connection& c, Reader::Step stop) {
       break;
     case Reader::Step::kLater:
       if (!ReadyList::Linked(c)) later_.PushBack(c);
+      break;
+    case Reader::Step::kPenalty:
+      if (!ReadyList::Linked(c)) penalized_.PushBack(c);
       break;
     case Reader::Step::kBlocked:
       break;
@@ -444,6 +463,15 @@ void Worker::DropSlowClients() {
   });
 }
 
+// The sleep of a shard without work is short enough to need no timer here.
+void Worker::EndPenalties() {
+  while (!penalized_.empty()) {
+    Connection& first = *penalized_.Front();
+    if (core_.shard.now() < first.penalty_end && !stopping_) break;
+    core_.ready.PushBack(*penalized_.PopFront());
+  }
+}
+
 void Worker::ResumeReceiving() {
   if (starved_.empty() || core_.buffers.buffers_held() > kReceiveBuffers / 2) return;
   StarvedList starved;
@@ -462,6 +490,37 @@ void Worker::ResumeAccepting() {
     all_armed = all_armed && acceptor.armed;
   }
   core_.counters.accepting.Set(all_armed ? 1 : 0);
+}
+
+// -o idle_timeout: once a second all connections are looked at, a slice a turn. Who waits for torc
+// is not idle, nor is one whose replies are not all taken: DropSlowClients is about those. True: on
+// with it in the next turn.
+bool Worker::CloseIdle() {
+  const RelativeSeconds now = core_.shard.now();
+  if (idle_left_ == 0) {
+    if (now == idle_looked_for_) return false;
+    idle_looked_for_ = now;
+    idle_left_ = static_cast<uint32_t>(core_.counters.connections_open.Get());
+  }
+  // From the front to the back of the list: who comes or goes meanwhile may be missed, until the
+  // next second.
+  const uint32_t count = std::min(idle_left_, kIdleSlice);
+  for (uint32_t i = 0; i < count && !all_.empty(); ++i) {
+    Connection& c = *all_.PopFront();
+    all_.PushBack(c);
+    const bool waits_for_client = c.state == State::kCommand || c.state == State::kUpload ||
+                                  c.state == State::kSwallow || c.state == State::kSkipLine ||
+                                  c.state == State::kCredentials;
+    if (!waits_for_client || c.in_head != nullptr || c.sending || c.pending != 0 ||
+        !c.out.empty() || now - c.read_at <= core_.shared.options.idle_timeout_seconds) {
+      continue;
+    }
+    core_.Fail(Cause::kIdleTimeout);
+    c.state = State::kClosing;
+    core_.MarkDirty(c);
+  }
+  idle_left_ -= count;
+  return idle_left_ != 0;
 }
 
 // Sending and closing.
@@ -546,6 +605,10 @@ void Worker::NoteRingFailures() {
   note(Cause::kCompletionLost, now.completions_lost, &ring_failures_seen_.lost);
   note(Cause::kSubmissionRefused, now.submissions_refused, &ring_failures_seen_.submissions);
   note(Cause::kWakeRefused, now.wakes_refused, &ring_failures_seen_.wakes);
+  const uint32_t refused = core_.shared.auth_files_refused.load(std::memory_order_relaxed);
+  for (; core_.self() == 0 && auth_files_refused_seen_ != refused; ++auth_files_refused_seen_) {
+    core_.Fail(Cause::kAuthFileRefused);
+  }
 }
 
 // Stopping: no new connections, no new input; what was received is served, replies leave, sockets

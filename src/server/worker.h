@@ -31,7 +31,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   ~Worker() override;
 
   // Accepts connections from a listening descriptor, which stays the caller's.
-  void AddListener(int fd);
+  void AddListener(int fd, Protocol protocol = Protocol::kUnknown);
 
   void OnCompletion(const ring::Completion& completion) override;
   bool CanTakeRequest() const override { return !core_.batch.full(); }
@@ -48,6 +48,7 @@ class Worker final : public shard::Service, private GlobalCommands {
  private:
   struct alignas(8) Acceptor {
     int fd = -1;
+    Protocol protocol = Protocol::kUnknown;
     bool armed = false;
     int64_t resume_ns = 0;  // do not accept before; 0: at once
   };
@@ -56,8 +57,8 @@ class Worker final : public shard::Service, private GlobalCommands {
   void OnReceive(Connection& c, const ring::Completion& completion);
   void OnSend(Connection& c, const ring::Completion& completion);
 
-  void Accepted(int fd);
-  void Adopt(int fd);
+  void Accepted(int fd, Protocol protocol);
+  void Adopt(int fd, Protocol protocol);
   void Uncount();
   void Free(Connection& c);
 
@@ -80,6 +81,8 @@ class Worker final : public shard::Service, private GlobalCommands {
   bool CloseIfDone(Connection& c);
 
   void NoteRingFailures();
+  void EndPenalties();
+  bool CloseIdle();
   void StartStopping();
   void CutOffSlowClients(bool all);
   void OnStats(Connection& c, std::string_view arguments, const Asked& asked) override;
@@ -96,6 +99,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   StarvedList starved_;
   HoldingList holding_;
   ReadyList later_;        // to be tried again soon
+  ReadyList penalized_;    // gave a wrong password, in the order in which their time comes
   ReadyList passed_over_;  // had nothing of the turn: first in the next one
   std::deque<Acceptor> acceptors_;
   std::array<iovec, kTurnPiecesMax> pieces_;
@@ -112,6 +116,10 @@ class Worker final : public shard::Service, private GlobalCommands {
     uint64_t submissions = 0;
     uint64_t wakes = 0;
   } ring_failures_seen_;
+  // Connections that this second's search for idle ones has still to look at.
+  uint32_t idle_left_ = 0;
+  RelativeSeconds idle_looked_for_ = 0;
+  uint32_t auth_files_refused_seen_ = 0;
   RelativeSeconds slow_clients_looked_at_ = 0;  // at most once a second: it looks at all
 };
 
