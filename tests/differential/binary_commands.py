@@ -1,6 +1,6 @@
 """Packets of the binary protocol, on connections of their own.
 
-A packet's opaque ends in the number of its key in commands.all_keys(): answers mostly come without
+A packet's opaque ends in the number of its key (commands.key_numbers): answers mostly come without
 the key, and CAS tokens are told apart by it. What makes the server close has a chunk to itself.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 
 from commands import (FAR_FUTURE, ITEM_SIZE_MAX, KEY_MAX, UINT64_MAX, CasToken, Kind, Maker, Parts,
-                      all_keys)
+                      key_numbers, packet_keys_of)
 
 HEADER = struct.Struct(">BBHBBHII")  # and the CAS
 KEY_NUMBER_BITS = 12
@@ -41,6 +41,7 @@ class BinaryMaker(Maker):
     LAST_WORDS = tuple(b"".join(packet(OPCODES[name])) for name in ("quit", "quitq"))
 
     def _make_kinds(self) -> list[Kind]:
+        self._keys = self._keys + packet_keys_of(self._shape, self._connection)
         kinds: list[Kind] = [
             (30, "binary get", self._binary_get),
             (12, "binary gat", self._binary_gat),
@@ -60,7 +61,7 @@ class BinaryMaker(Maker):
         return kinds
 
     def _opaque(self, key: bytes) -> int:
-        number = all_keys().index(key) if key in all_keys() else (1 << KEY_NUMBER_BITS) - 1
+        number = key_numbers().get(key, (1 << KEY_NUMBER_BITS) - 1)
         return self._rng.getrandbits(31 - KEY_NUMBER_BITS) << KEY_NUMBER_BITS | number
 
     def _packet(self, name: str, key: bytes = b"", **fields) -> Parts:

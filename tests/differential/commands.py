@@ -114,11 +114,31 @@ def keys_of(shape: Shape, connection: int) -> list[bytes]:
     return keys
 
 
+def packet_keys_of(shape: Shape, connection: int) -> list[bytes]:
+    """Keys besides, that no line can hold: for binary connections."""
+    owner = b"%d" % connection if shape.disjoint else b"s"
+    return [b"two words" + owner, b"\r\n\0\xff" + owner]
+
+
+def _of_all(keys: Callable[[Shape, int], list[bytes]]) -> list[bytes]:
+    return sorted({key for shape in SHAPES for c in range(shape.connections)
+                   for key in keys(shape, c)})
+
+
 @functools.cache
-def all_keys() -> list[bytes]:
-    return sorted(
-        {key for shape in SHAPES for c in range(shape.connections) for key in keys_of(shape, c)}
-    )
+def text_keys() -> list[bytes]:
+    return _of_all(keys_of)
+
+
+@functools.cache
+def packet_keys() -> list[bytes]:
+    return _of_all(packet_keys_of)
+
+
+@functools.cache
+def key_numbers() -> dict[bytes, int]:
+    """All keys, each with its place among them."""
+    return {key: number for number, key in enumerate(text_keys() + packet_keys())}
 
 
 Parts = list[bytes | CasToken]

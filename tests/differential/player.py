@@ -170,7 +170,7 @@ def play(subject: Subject, stream: list[Command], stream_seed: str) -> Answers:
     lanes: dict[int, _Lane] = {}
     tokens = replies.CasTokens()
     try:
-        _forget_keys(subject)
+        _forget_keys(subject, stream)
         for chunk, members in itertools.groupby(stream, key=lambda command: command.chunk):
             by_lane: dict[int, list[Command]] = {}
             for command in members:
@@ -251,7 +251,16 @@ def _piece_sizes(rng: random.Random, pieces: str, size: int) -> list[int]:
     return sizes
 
 
-def _forget_keys(subject: Subject) -> None:
+def _forget_keys(subject: Subject, stream: list[Command]) -> None:
     with subject.server.connect() as client:
-        lines = [b"delete %s noreply\r\n" % key for key in commands.all_keys()]
+        lines = [b"delete %s noreply\r\n" % key for key in commands.text_keys()]
         client.ask(b"".join(lines) + b"mn\r\n", b"MN\r\n")
+    if not any(command.binary for command in stream):
+        return
+    deleteq, noop = binary_commands.OPCODES["deleteq"], binary_commands.OPCODES["noop"]
+    end = b"".join(binary_commands.packet(noop, opaque=MARK_OPAQUE, magic=0x81))
+    with subject.server.connect() as client:
+        parts = [part for key in commands.packet_keys()
+                 for part in binary_commands.packet(deleteq, key)]
+        parts += binary_commands.packet(noop, opaque=MARK_OPAQUE)
+        client.ask(b"".join(parts), end)

@@ -12,11 +12,12 @@ from __future__ import annotations
 import base64
 import binascii
 import collections
+import functools
 import re
 import struct
 
 from binary_commands import HEADER, KEY_NUMBER_BITS, OPCODES
-from commands import all_keys
+from commands import key_numbers
 
 _META_CODES = (b"VA", b"HD", b"EN", b"NS", b"EX", b"NF")
 _OPCODE_NAMES = {number: name for name, number in OPCODES.items()}
@@ -111,6 +112,11 @@ def _canonical_me(line: bytes, tokens: CasTokens) -> bytes:
     return re.sub(rb" (la|cls|size)=\d+", rb" \1=*", line)
 
 
+@functools.cache
+def _keys() -> dict[int, bytes]:
+    return {number: key for key, number in key_numbers().items()}
+
+
 def canonical_packets(reply: bytes, tokens: CasTokens) -> bytes:
     """Packets, each as a line of its header's fields and its body."""
     out: list[bytes] = []
@@ -125,11 +131,8 @@ def canonical_packets(reply: bytes, tokens: CasTokens) -> bytes:
         name = _OPCODE_NAMES.get(opcode, f"{opcode:#x}")
         if name == "version" and status == 0:
             body, body_size = b"*", 1
-        key_number = opaque & (1 << KEY_NUMBER_BITS) - 1
-        if cas and key_number < len(all_keys()):
-            shown = f"#{tokens.number_of(all_keys()[key_number], b'%d' % cas)}"
-        else:
-            shown = str(cas)
+        key = _keys().get(opaque & (1 << KEY_NUMBER_BITS) - 1)
+        shown = f"#{tokens.number_of(key, b'%d' % cas)}" if cas and key else str(cas)
         out.append(f"{name} magic={magic:#x} status={status:#x} extras={extras_size} "
                    f"key={key_size} body={body_size} type={data_type} opaque={opaque:#x} "
                    f"cas={shown} ".encode() + body + b"\n")
