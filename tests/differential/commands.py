@@ -1,6 +1,7 @@
-"""Seeded random streams of memcached text commands.
+"""What seeded random streams are made of, and the makers of their text commands.
 
-A stream is a list of `Command`s. Each belongs to a connection and to a chunk: the commands of one
+meta_commands.py and binary_commands.py have the other makers, streams.py puts them together. A
+stream is a list of `Command`s. Each belongs to a connection and to a chunk: the commands of one
 chunk are sent together, and the next chunk starts when this one is answered. Both marks travel with
 the command, so that any sub-list of a stream is a stream as well (that is what shrinking needs).
 
@@ -25,6 +26,7 @@ bytes:
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
 from collections.abc import Callable
 
@@ -42,6 +44,7 @@ class CasToken:
 
     key: bytes
     back: int = 0
+    binary: bool = False  # eight bytes of a packet, not a number in a line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Command:
     chunk: int
     parts: tuple[bytes | CasToken, ...]
     pieces: str = "whole"  # how this command's chunk is cut: whole, random, bytes
+    binary: bool = False  # a packet; all commands of a connection are, or none is
 
     def size_bytes(self) -> int:
         return sum(len(part) if isinstance(part, bytes) else 8 for part in self.parts)
@@ -66,7 +70,17 @@ class Shape:
     big_values: bool = False
     chunk_length_max: int = 12
     key_count: int = 5
+    # What each connection speaks, over again from the first: text, meta (text and meta commands in
+    # the same pipelines) or binary. All have the same keys.
+    protocols: tuple[str, ...] = ("text",)
 
+    def protocol_of(self, connection: int) -> str:
+        return self.protocols[connection % len(self.protocols)]
+
+
+# What torc speaks; of text, meta and binary. Shapes that need more are left out, unless --protocols
+# names it: with memcached in the place of torc that shows that a stream is fair.
+TORC_SPEAKS = {"text"}
 
 SHAPES = (
     Shape("plain"),
@@ -76,6 +90,15 @@ SHAPES = (
     Shape("many keys", connections=4, key_count=40, chunk_length_max=30),
     Shape("disjoint", connections=6, disjoint=True, chunk_length_max=40),
     Shape("big", connections=2, big_values=True, chunk_length_max=6),
+    Shape("meta", protocols=("meta",)),
+    Shape("binary", protocols=("binary",)),
+    Shape("three protocols", connections=4, protocols=("meta", "binary"), key_count=3),
+    Shape("long pipelines of meta and binary", connections=2, protocols=("meta", "binary"),
+          chunk_length_max=150),
+    Shape("disjoint in three protocols", connections=6, protocols=("text", "meta", "binary"),
+          disjoint=True, chunk_length_max=40),
+    Shape("big in three protocols", protocols=("meta", "binary"), big_values=True,
+          chunk_length_max=6),
 )
 
 
@@ -91,27 +114,43 @@ def keys_of(shape: Shape, connection: int) -> list[bytes]:
     return keys
 
 
-def all_keys() -> list[bytes]:
-    return sorted(
-        {key for shape in SHAPES for c in range(shape.connections) for key in keys_of(shape, c)}
-    )
+def packet_keys_of(shape: Shape, connection: int) -> list[bytes]:
+    """Keys besides, that no line can hold: for binary connections."""
+    owner = b"%d" % connection if shape.disjoint else b"s"
+    return [b"two words" + owner, b"\r\n\0\xff" + owner]
 
 
-def make_stream(rng: random.Random, shape: Shape, length: int) -> list[Command]:
-    makers = [_Maker(rng, shape, connection) for connection in range(shape.connections)]
-    commands: list[Command] = []
-    chunk = 0
-    while len(commands) < length:
-        chunk += 1
-        # In a disjoint stream every connection gets a chunk of the same number: they run together.
-        turn = makers if shape.disjoint else [rng.choice(makers)]
-        for maker in turn:
-            commands += maker.make_chunk(chunk)
-    return commands
+def _of_all(keys: Callable[[Shape, int], list[bytes]]) -> list[bytes]:
+    return sorted({key for shape in SHAPES for c in range(shape.connections)
+                   for key in keys(shape, c)})
 
 
-class _Maker:
-    """Makes the commands of one connection."""
+@functools.cache
+def text_keys() -> list[bytes]:
+    return _of_all(keys_of)
+
+
+@functools.cache
+def packet_keys() -> list[bytes]:
+    return _of_all(packet_keys_of)
+
+
+@functools.cache
+def key_numbers() -> dict[bytes, int]:
+    """All keys, each with its place among them."""
+    return {key: number for number, key in enumerate(text_keys() + packet_keys())}
+
+
+Parts = list[bytes | CasToken]
+# Weight, name, and the function that makes one command.
+Kind = tuple[int, str, Callable[[], Parts]]
+
+
+class Maker:
+    """Makes the commands of one connection, which speaks text."""
+
+    BINARY = False
+    LAST_WORDS = (b"quit\r\n", b"quit\n", b"quit now\r\n")
 
     def __init__(self, rng: random.Random, shape: Shape, connection: int) -> None:
         self._rng = rng
@@ -124,7 +163,11 @@ class _Maker:
         self._big_keys = [k for k in keys if k[:3] == b"big"]
         self._keys = self._plain_keys + self._number_keys + [k for k in keys if k[:1] == b"L"]
         self._fetched: set[bytes] = set()
-        kinds: list[tuple[int, str, Callable[[], list[bytes | CasToken]]]] = [
+        self._kinds = self._make_kinds()
+        self._weights = [weight for weight, _, _ in self._kinds]
+
+    def _make_kinds(self) -> list[Kind]:
+        kinds: list[Kind] = [
             (14, "get", self._get),
             (10, "gets", self._gets),
             (4, "gat", self._gat),
@@ -146,13 +189,12 @@ class _Maker:
             (10, "malformed", self._malformed),
             (1, "long get", self._long_get),
         ]
-        if not shape.disjoint:
+        if not self._shape.disjoint:
             kinds.append((2, "flush_all", self._flush_all))
             kinds.append((1, "flush_all later", self._flush_all_later))
-        if shape.big_values:
+        if self._shape.big_values:
             kinds.append((25, "big", self._big))
-        self._kinds = kinds
-        self._weights = [weight for weight, _, _ in kinds]
+        return kinds
 
     def make_chunk(self, chunk: int) -> list[Command]:
         rng = self._rng
@@ -163,16 +205,24 @@ class _Maker:
         for _ in range(length):
             _, kind, make = rng.choices(self._kinds, self._weights)[0]
             parts = tuple(make())
-            commands.append(Command(kind, self._connection, chunk, parts, pieces))
+            commands.append(self._command(kind, chunk, parts, pieces))
         hang_up = rng.random()
         if hang_up < 0.01:
-            last_words = rng.choice((b"quit\r\n", b"quit\n", b"quit now\r\n"))
-            commands.append(Command(HANG_UP, self._connection, chunk, (last_words,), pieces))
+            last_words = rng.choice(self.LAST_WORDS)
+            commands.append(self._command(HANG_UP, chunk, (last_words,), pieces))
         elif hang_up < 0.015:
-            commands = [Command(HANG_UP, self._connection, chunk, (b"x" * 40_000,), pieces)]
+            commands = [self._command(HANG_UP, chunk, (self._junk(),), pieces)]
         if pieces == "bytes" and sum(command.size_bytes() for command in commands) > 3000:
             commands = [dataclasses.replace(command, pieces="random") for command in commands]
         return commands
+
+    def _command(self, kind: str, chunk: int, parts: tuple[bytes | CasToken, ...],
+                 pieces: str) -> Command:
+        return Command(kind, self._connection, chunk, parts, pieces, self.BINARY)
+
+    def _junk(self) -> bytes:
+        """What makes the server close; it has a chunk to itself."""
+        return b"x" * 40_000
 
     # -- what commands are made of --
 
@@ -246,54 +296,54 @@ class _Maker:
 
     # -- one function a kind; each gives the bytes of one command --
 
-    def _fetch(self, name: bytes, before: bytes = b"") -> list[bytes | CasToken]:
+    def _fetch(self, name: bytes, before: bytes = b"") -> Parts:
         rng = self._rng
         pool = self._keys + self._rising_keys
         keys = rng.choices(pool, k=rng.choice((1, 1, 1, 2, 3, 7)))
         self._fetched.update(keys)
         return [name + b" " + before + b" ".join(keys) + b"\r\n"]
 
-    def _get(self) -> list[bytes | CasToken]:
+    def _get(self) -> Parts:
         return self._fetch(b"get")
 
-    def _gets(self) -> list[bytes | CasToken]:
+    def _gets(self) -> Parts:
         return self._fetch(b"gets")
 
-    def _gat(self) -> list[bytes | CasToken]:
+    def _gat(self) -> Parts:
         return self._fetch(b"gat", self._exptime() + b" ")
 
-    def _gats(self) -> list[bytes | CasToken]:
+    def _gats(self) -> Parts:
         return self._fetch(b"gats", self._exptime() + b" ")
 
-    def _long_get(self) -> list[bytes | CasToken]:
+    def _long_get(self) -> Parts:
         rng = self._rng
         keys = rng.choices(self._keys + [b"missing%d" % rng.randint(0, 99)], k=rng.randint(25, 400))
         self._fetched.update(keys)
         return [rng.choice((b"get ", b"gets ")) + b" ".join(keys) + b"\r\n"]
 
-    def _store(self, name: bytes) -> list[bytes | CasToken]:
+    def _store(self, name: bytes) -> Parts:
         key, value = self._key(), self._value()
         if key in self._number_keys and self._rng.random() < 0.8:
             value = self._number()
         line = (name, key, self._flags(), self._exptime(), b"%d" % len(value))
         return [b" ".join(line) + self._noreply() + b"\r\n" + value + b"\r\n"]
 
-    def _set(self) -> list[bytes | CasToken]:
+    def _set(self) -> Parts:
         return self._store(b"set")
 
-    def _add(self) -> list[bytes | CasToken]:
+    def _add(self) -> Parts:
         return self._store(b"add")
 
-    def _replace(self) -> list[bytes | CasToken]:
+    def _replace(self) -> Parts:
         return self._store(b"replace")
 
-    def _append(self) -> list[bytes | CasToken]:
+    def _append(self) -> Parts:
         return self._store(b"append")
 
-    def _prepend(self) -> list[bytes | CasToken]:
+    def _prepend(self) -> Parts:
         return self._store(b"prepend")
 
-    def _cas(self) -> list[bytes | CasToken]:
+    def _cas(self) -> Parts:
         rng = self._rng
         key, value = self._key(), self._value()
         line = b"cas %s %s %s %d " % (key, self._flags(), self._exptime(), len(value))
@@ -304,20 +354,20 @@ class _Maker:
             token = rng.choice((b"18446744073709551615", b"9223372036854775808"))
         return [line, token, self._noreply() + b"\r\n" + value + b"\r\n"]
 
-    def _incr(self) -> list[bytes | CasToken]:
+    def _incr(self) -> Parts:
         return self._arithmetic(b"incr")
 
-    def _decr(self) -> list[bytes | CasToken]:
+    def _decr(self) -> Parts:
         return self._arithmetic(b"decr")
 
-    def _arithmetic(self, name: bytes) -> list[bytes | CasToken]:
+    def _arithmetic(self, name: bytes) -> Parts:
         keys = [key for key in self._keys if key not in self._fetched]
         numbers = [key for key in self._number_keys if key not in self._fetched]
         pool = numbers if numbers and self._rng.random() < 0.7 else keys
         key = self._rng.choice(pool or [b"missing"])
         return [b"%s %s %s%s\r\n" % (name, key, self._delta(), self._noreply())]
 
-    def _rising(self) -> list[bytes | CasToken]:
+    def _rising(self) -> Parts:
         rng = self._rng
         key = rng.choice(self._rising_keys)
         action = rng.random()
@@ -330,25 +380,25 @@ class _Maker:
             return [b"gets %s\r\n" % key]
         return [b"delete %s%s\r\n" % (key, self._noreply())]
 
-    def _delete(self) -> list[bytes | CasToken]:
+    def _delete(self) -> Parts:
         return [b"delete %s%s\r\n" % (self._key(), self._noreply())]
 
-    def _touch(self) -> list[bytes | CasToken]:
+    def _touch(self) -> Parts:
         return [b"touch %s %s%s\r\n" % (self._key(), self._exptime(), self._noreply())]
 
-    def _flush_all(self) -> list[bytes | CasToken]:
+    def _flush_all(self) -> Parts:
         delay = self._rng.choice((b"", b"", b"", b" 0", b" -1"))
         return [b"flush_all" + delay + self._noreply() + b"\r\n"]
 
-    def _flush_all_later(self) -> list[bytes | CasToken]:
+    def _flush_all_later(self) -> Parts:
         delay = self._rng.choice((b" 100000", b" 2000000000"))
         return [b"flush_all" + delay + self._noreply() + b"\r\n"]
 
-    def _verbosity(self) -> list[bytes | CasToken]:
+    def _verbosity(self) -> Parts:
         argument = self._rng.choice((b"0", b"1", b"0 noreply"))
         return [b"verbosity " + argument + b"\r\n"]
 
-    def _big(self) -> list[bytes | CasToken]:
+    def _big(self) -> Parts:
         rng = self._rng
         key = rng.choice(self._big_keys)
         action = rng.random()
@@ -373,7 +423,7 @@ class _Maker:
 
     # -- malformed lines --
 
-    def _malformed(self) -> list[bytes | CasToken]:
+    def _malformed(self) -> Parts:
         rng = self._rng
         key = self._key()
         if rng.random() < 0.15:

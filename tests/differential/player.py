@@ -6,9 +6,11 @@ import itertools
 import random
 import selectors
 import socket
+import struct
 import time
 from collections.abc import Iterable
 
+import binary_commands
 import commands
 import replies
 from commands import CasToken, Command
@@ -16,6 +18,8 @@ from lib.server import Program, Server
 
 # Stands for a token that the server has not shown yet. No server has given it out.
 UNKNOWN_TOKEN = b"9999999999999999999"
+# Begins the opaque of the packet that ends a chunk: no other has its highest bit.
+MARK_OPAQUE = 1 << 31
 ANSWER_TIMEOUT_S = 5.0
 
 
@@ -72,8 +76,9 @@ class Answers:
 class _Lane:
     """One connection of a stream. It is opened anew when the server has closed it."""
 
-    def __init__(self, subject: Subject, number: int) -> None:
+    def __init__(self, subject: Subject, number: int, binary: bool) -> None:
         self.number = number
+        self.binary = binary
         self._subject = subject
         self._marks = itertools.count()
         self.sock: socket.socket | None = None
@@ -92,9 +97,7 @@ class _Lane:
             self.sock = socket.create_connection(self._subject.server.address, ANSWER_TIMEOUT_S)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock.setblocking(False)
-        name = b"mark%d" % self.number
-        number = b"%08d" % next(self._marks)
-        self.mark = b"VALUE %s 0 8\r\n%s\r\nEND\r\n" % (name, number)
+        ask_for_mark = self._make_mark(next(self._marks))
         self.outgoing = []
         at = 0
         for size in piece_sizes:
@@ -102,10 +105,20 @@ class _Lane:
             at += size
         self.outgoing.append(data[at:])
         if marked:
-            self.outgoing.append(b"set %s 0 0 8 noreply\r\n%s\r\nget %s\r\n" % (name, number, name))
+            self.outgoing.append(ask_for_mark)
         self.outgoing = [piece for piece in self.outgoing if piece]
         self.incoming = bytearray()
         self.end = ""
+
+    def _make_mark(self, serial: int) -> bytes:
+        """Sets the answer that ends a chunk, and returns what asks for it."""
+        if self.binary:
+            noop, opaque = binary_commands.OPCODES["noop"], MARK_OPAQUE | serial
+            self.mark = b"".join(binary_commands.packet(noop, opaque=opaque, magic=0x81))
+            return b"".join(binary_commands.packet(noop, opaque=opaque))
+        name, number = b"mark%d" % self.number, b"%08d" % serial
+        self.mark = b"VALUE %s 0 8\r\n%s\r\nEND\r\n" % (name, number)
+        return b"set %s 0 0 8 noreply\r\n%s\r\nget %s\r\n" % (name, number, name)
 
     def send_some(self) -> None:
         assert self.sock is not None
@@ -157,14 +170,14 @@ def play(subject: Subject, stream: list[Command], stream_seed: str) -> Answers:
     lanes: dict[int, _Lane] = {}
     tokens = replies.CasTokens()
     try:
-        _forget_keys(subject)
+        _forget_keys(subject, stream)
         for chunk, members in itertools.groupby(stream, key=lambda command: command.chunk):
             by_lane: dict[int, list[Command]] = {}
             for command in members:
                 by_lane.setdefault(command.connection, []).append(command)
             busy = []
             for number, batch in by_lane.items():
-                lane = lanes.setdefault(number, _Lane(subject, number))
+                lane = lanes.setdefault(number, _Lane(subject, number, batch[0].binary))
                 data = b"".join(_render(command, tokens) for command in batch)
                 rng = random.Random(f"{stream_seed}/{chunk}/{number}")
                 sizes = _piece_sizes(rng, batch[0].pieces, len(data))
@@ -172,7 +185,8 @@ def play(subject: Subject, stream: list[Command], stream_seed: str) -> Answers:
                 busy.append(lane)
             _run(busy)
             for lane in busy:
-                reply = replies.canonical(bytes(lane.incoming), tokens)
+                canonical = replies.canonical_packets if lane.binary else replies.canonical
+                reply = canonical(bytes(lane.incoming), tokens)
                 ending = b"" if lane.end == "mark" else b"<%s>" % lane.end.encode()
                 answers.by_chunk[chunk, lane.number] = reply + ending
     except OSError as error:
@@ -216,10 +230,13 @@ def _run(lanes: list[_Lane]) -> None:
 
 
 def _render(command: Command, tokens: replies.CasTokens) -> bytes:
-    return b"".join(
-        (tokens.get(part.key, part.back) or UNKNOWN_TOKEN) if isinstance(part, CasToken) else part
-        for part in command.parts
-    )
+    return b"".join(_token(part, tokens) if isinstance(part, CasToken) else part
+                    for part in command.parts)
+
+
+def _token(part: CasToken, tokens: replies.CasTokens) -> bytes:
+    number = tokens.get(part.key, part.back) or UNKNOWN_TOKEN
+    return struct.pack(">Q", int(number)) if part.binary else number
 
 
 def _piece_sizes(rng: random.Random, pieces: str, size: int) -> list[int]:
@@ -234,7 +251,16 @@ def _piece_sizes(rng: random.Random, pieces: str, size: int) -> list[int]:
     return sizes
 
 
-def _forget_keys(subject: Subject) -> None:
+def _forget_keys(subject: Subject, stream: list[Command]) -> None:
     with subject.server.connect() as client:
-        lines = [b"delete %s noreply\r\n" % key for key in commands.all_keys()]
+        lines = [b"delete %s noreply\r\n" % key for key in commands.text_keys()]
         client.ask(b"".join(lines) + b"mn\r\n", b"MN\r\n")
+    if not any(command.binary for command in stream):
+        return
+    deleteq, noop = binary_commands.OPCODES["deleteq"], binary_commands.OPCODES["noop"]
+    end = b"".join(binary_commands.packet(noop, opaque=MARK_OPAQUE, magic=0x81))
+    with subject.server.connect() as client:
+        parts = [part for key in commands.packet_keys()
+                 for part in binary_commands.packet(deleteq, key)]
+        parts += binary_commands.packet(noop, opaque=MARK_OPAQUE)
+        client.ask(b"".join(parts), end)

@@ -27,7 +27,7 @@ def shrink(stream: list[Command], fails: Fails, time_max_s: float) -> list[Comma
     apart = [dataclasses.replace(command, chunk=i) for i, command in enumerate(stream)]
     if fails_in_time(apart):
         stream = apart
-    alone = [dataclasses.replace(command, connection=0) for command in stream]
+    alone = [dataclasses.replace(command, connection=int(command.binary)) for command in stream]
     if fails_in_time(alone):
         stream = alone
     return _ddmin(stream, fails_in_time)
