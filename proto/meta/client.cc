@@ -120,6 +120,7 @@ char* EncodeMetaRequest(char* out, const MetaRequest& request) {
     out = EncodeDecimal(out, request.value_size);
   }
   uint64_t left = request.flag_set;
+  if (request.key_is_base64) left |= uint64_t{1} << MetaRequest::FlagBit('b');
   for (const char flag : request.echo.letters_view()) {
     out = EncodeFlag(out, request, flag);
     left &= ~(uint64_t{1} << MetaRequest::FlagBit(flag));

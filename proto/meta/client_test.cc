@@ -62,12 +62,12 @@ TEST_CASE("requests read back by the server's parser") {
   CheckRoundTrip("ms foo 5");
   CheckRoundTrip("ms " + std::string(kKeyBytesMax, 'k') + " 2000000 F4294967295 T-2147483648 c");
   for (const char mode : std::string_view("SEAPR")) {
-    CheckRoundTrip(std::string("ms foo 0 C18446744073709551615 q I b M") + mode);
+    CheckRoundTrip(std::string("ms Zm9v 0 C18446744073709551615 q I b M") + mode);
   }
   CheckRoundTrip("md foo q I T30 C5 x");
   CheckRoundTrip("ma foo v t c N0 J5 D18446744073709551615 MI");
   CheckRoundTrip("ma foo q MD");
-  CheckRoundTrip("me foo b");
+  CheckRoundTrip("me Zm9v b");
 }
 
 TEST_CASE("a request is put together flag by flag, none twice") {
@@ -95,7 +95,7 @@ TEST_CASE("replies of the server's encoder read back, however they arrive") {
   const std::string hit =
       std::string(head, EncodeMetaHit(head, echo, {"k"}, item)) + "a\r\nb\nc\r\n";
   const std::string number =
-      std::string(head, EncodeMetaNumber(head, echo, {"k"}, 123, true, 7, {})) + "123\r\n";
+      std::string(head, EncodeMetaNumber(head, echo, {"k"}, 123, true, 7, {}));
   std::vector<std::string> replies = {hit, number};
   replies.emplace_back(head, EncodeMetaMiss(head, echo, {"k"}));
   for (const MetaStatus status :
