@@ -4,6 +4,7 @@
 #     perl_client.pl MODULE HOST:PORT
 use strict;
 use warnings;
+use IO::Socket::INET;
 use Test::More;
 
 my ($module, $server) = @ARGV;
@@ -18,6 +19,15 @@ sub client {
     return $module->new({ servers => [$server], namespace => $ns, %options });
 }
 
+# Client flags and size of a value, as another client sees them.
+sub on_the_wire {
+    my ($key) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => $server) or die "no connection: $!";
+    print $socket "get $ns$key\r\n";
+    my ($flags, $size) = <$socket> =~ /^VALUE \S+ (\d+) (\d+)\r$/ or die "no $key";
+    return ($flags, $size);
+}
+
 my $plain = client(compress_threshold => 0);
 my $packed = client(compress_threshold => 1_000);
 
@@ -30,10 +40,30 @@ for my $size (0, 1, 255, 1_023, 4_096, 16_383, 16_384, 65_537, 900_000) {
 }
 ok !defined $plain->get('absent'), 'get of nothing';
 
-# What the client packs comes back unpacked; a client without packing sees fewer bytes and a flag.
+# What the client packs comes back unpacked, even if it is larger than an item may be.
 my $text = 'all work and no play ' x 40_000;
-ok $packed->set('packed', $text), 'set of a large value, compressed';
-is $packed->get('packed'), $text, 'get of a large value, compressed';
+for my $times (1, 6) {
+    ok $packed->set("packed$times", $text x $times), 'set of a large value, compressed';
+    ok $packed->get("packed$times") eq $text x $times, 'get of a large value, compressed';
+    # On the wire it has fewer bytes, and a flag that says so.
+    my ($flags, $size) = on_the_wire("packed$times");
+    ok $flags != 0, 'it has a flag';
+    ok $size < length($text) / 10, 'it is short';
+}
+srand 1;
+my $noise = join '', map { chr int rand 256 } 1 .. 300_000;
+ok $packed->set('noise', $noise), 'set of what does not compress';
+ok $packed->get('noise') eq $noise, 'get of what does not compress';
+$packed->set("pack$_", "$_ $text") for 1 .. 20;
+my $several = $packed->get_multi(map { "pack$_" } 1 .. 20);
+is scalar(grep { $several->{"pack$_"} eq "$_ $text" } 1 .. 20), 20,
+    'get_multi of compressed values';
+$plain->set("large$_", substr $noise, $_) for 1 .. 20;
+$several = $plain->get_multi(map { "large$_" } 1 .. 20);
+is scalar(grep { $several->{"large$_"} eq substr $noise, $_ } 1 .. 20), 20,
+    'get_multi of large values';
+ok !$plain->set('toolarge', $noise x 5), 'set of too much';
+is $plain->get('size1'), "\0", 'the connection goes on after it';
 
 # References travel by Storable.
 my $tree = { list => [1, 2, { three => 3 }], text => "\x{1}\x{2}", nothing => undef };

@@ -1,4 +1,7 @@
-"""pylibmc and pymemcache against a server: every function here is one case."""
+"""pylibmc and pymemcache against a server.
+
+Every function here is one case; one of pylibmc's is two, for it speaks text and binary.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,15 @@ import json
 import os
 import threading
 import zlib
+from collections.abc import Iterator
+from functools import partial
 
 import pylibmc
 from pymemcache.client.base import Client, PooledClient
 from pymemcache.client.hash import HashClient
 from pymemcache.exceptions import MemcacheClientError, MemcacheIllegalInputError
+
+from case import Case
 
 SIZES = (0, 1, 2, 100, 1023, 1024, 4096, 16383, 16384, 16385, 65536, 500_000, 900_000)
 PAST = 1_000_000_000  # an absolute time that is over
@@ -252,12 +259,13 @@ def pymemcache_hash_client(port: int) -> None:
 # -- pylibmc --
 
 
-def pylibmc_client(port: int, **behaviors) -> pylibmc.Client:
-    return pylibmc.Client([f"127.0.0.1:{port}"], behaviors={"tcp_nodelay": True, **behaviors})
+def pylibmc_client(port: int, binary: bool, **behaviors) -> pylibmc.Client:
+    return pylibmc.Client([f"127.0.0.1:{port}"], binary=binary,
+                          behaviors={"tcp_nodelay": True, **behaviors})
 
 
-def pylibmc_sizes(port: int) -> None:
-    client = pylibmc_client(port)
+def pylibmc_sizes(port: int, binary: bool = False) -> None:
+    client = pylibmc_client(port, binary)
     sizes = SIZES[1:]  # nothing is a size too, but not for every pylibmc: see below
     for size in sizes:
         equal(client.set(f"size{size}", content(size)), True)
@@ -268,16 +276,16 @@ def pylibmc_sizes(port: int) -> None:
     equal(client.get("small"), b"x")
 
 
-def pylibmc_empty_value(port: int) -> None:
+def pylibmc_empty_value(port: int, binary: bool = False) -> None:
     """On its own, for Debian 13's pylibmc is built with an assertion that it does not hold."""
-    client = pylibmc_client(port)
+    client = pylibmc_client(port, binary)
     equal(client.set("empty", b""), True)
     equal(client.get("empty"), b"")
     equal(client.get_multi(["empty", "absent"]), {"empty": b""})
 
 
-def pylibmc_objects(port: int) -> None:
-    client = pylibmc_client(port)
+def pylibmc_objects(port: int, binary: bool = False) -> None:
+    client = pylibmc_client(port, binary)
     for value in (b"bytes", "text \u20ac", 17, True, {"a": [1, 2, (3,)]}, [None]):
         client.set("object", value)
         equal(client.get("object"), value)
@@ -286,10 +294,13 @@ def pylibmc_objects(port: int) -> None:
     equal(client.get("packed"), text)
 
 
-def pylibmc_storage(port: int) -> None:
-    client = pylibmc_client(port, cas=True)
+def pylibmc_storage(port: int, binary: bool = False) -> None:
+    client = pylibmc_client(port, binary, cas=True)
     client.delete("k")
-    equal(client.replace("k", "x"), False)
+    if binary:  # the client tells this answer from "not stored", and raises
+        refuses(client.replace, "k", "x", errors=(pylibmc.NotFound,))
+    else:
+        equal(client.replace("k", "x"), False)
     equal(client.add("k", "middle"), True)
     equal(client.add("k", "other"), False)
     equal(client.append("k", ">"), True)
@@ -306,8 +317,8 @@ def pylibmc_storage(port: int) -> None:
     equal(client.touch("k", 1000), False)
 
 
-def pylibmc_numbers(port: int) -> None:
-    client = pylibmc_client(port)
+def pylibmc_numbers(port: int, binary: bool = False) -> None:
+    client = pylibmc_client(port, binary)
     client.set("n", 10)
     equal(client.incr("n"), 11)
     equal(client.incr("n", 89), 100)
@@ -316,20 +327,21 @@ def pylibmc_numbers(port: int) -> None:
     refuses(client.incr, "absent", errors=(pylibmc.NotFound,))
 
 
-def pylibmc_many(port: int) -> None:
-    client = pylibmc_client(port)
+def pylibmc_many(port: int, binary: bool = False) -> None:
+    client = pylibmc_client(port, binary)
     pairs = {f"many{i}": content(i + 1) for i in range(1000)}
     equal(client.set_multi(pairs), [])
     equal(client.get_multi(list(pairs) + ["absent"]), pairs)
     equal(client.set_multi({"a": 1, "b": 2}, key_prefix="prefix:"), [])
     equal(client.get_multi(["a", "b", "c"], key_prefix="prefix:"), {"a": 1, "b": 2})
+    client.delete("prefix:d")
     equal(client.add_multi({"a": 3, "d": 4}, key_prefix="prefix:"), ["a"])
     equal(client.delete_multi(list(pairs)), True)
     equal(client.get_multi(list(pairs)), {})
 
 
-def pylibmc_expiry(port: int) -> None:
-    client = pylibmc_client(port)
+def pylibmc_expiry(port: int, binary: bool = False) -> None:
+    client = pylibmc_client(port, binary)
     client.set("e", "x", time=PAST)
     equal(client.get("e"), None)
     client.set("e", "x", time=1000)
@@ -338,8 +350,8 @@ def pylibmc_expiry(port: int) -> None:
     equal(client.get("e"), None)
 
 
-def pylibmc_noreply(port: int) -> None:
-    client = pylibmc_client(port, _noreply=True)
+def pylibmc_noreply(port: int, binary: bool = False) -> None:
+    client = pylibmc_client(port, binary, _noreply=True)
     for i in range(300):
         client.set(f"quiet{i}", b"v%d" % i)
         if i % 3 == 0:
@@ -349,17 +361,17 @@ def pylibmc_noreply(port: int) -> None:
     equal(client.get_multi([f"quiet{i}" for i in range(300)]), wanted)
 
 
-def pylibmc_unblocked(port: int) -> None:
+def pylibmc_unblocked(port: int, binary: bool = False) -> None:
     """libmemcached's non-blocking way to send."""
-    client = pylibmc_client(port, no_block=True)
+    client = pylibmc_client(port, binary, no_block=True)
     for i in range(300):
         client.set(f"unblocked{i}", content(1 + i * 10))
     for i in range(300):
         equal(client.get(f"unblocked{i}"), content(1 + i * 10))
 
 
-def pylibmc_stats(port: int) -> None:
-    client = pylibmc_client(port)
+def pylibmc_stats(port: int, binary: bool = False) -> None:
+    client = pylibmc_client(port, binary)
     client.set("s", 1)
     (_, stats), = client.get_stats()
     for name in ("pid", "curr_items", "cmd_get", "bytes", "limit_maxbytes", "threads"):
@@ -368,10 +380,10 @@ def pylibmc_stats(port: int) -> None:
     equal(client.get("s"), None)
 
 
-def clients_read_each_other(port: int) -> None:
+def clients_read_each_other(port: int, binary: bool = False) -> None:
     """Bytes are bytes and flags are flags, whoever wrote them."""
     base = Client(("127.0.0.1", port), default_noreply=False)
-    libmc = pylibmc_client(port)
+    libmc = pylibmc_client(port, binary)
     base.set("shared", b"from pymemcache", flags=0)
     equal(libmc.get("shared"), b"from pymemcache")
     libmc.set("shared", content(5000))
@@ -383,8 +395,13 @@ def clients_read_each_other(port: int) -> None:
     equal(zlib.decompress(base.get("shared")), content(200_000))
 
 
-CASES = [
-    function
-    for name, function in sorted(globals().items())
-    if name.startswith(("pymemcache_", "pylibmc_", "clients_")) and name != "pylibmc_client"
-]
+def _cases() -> Iterator[Case]:
+    for name, function in sorted(globals().items()):
+        if name.startswith("pymemcache_"):
+            yield Case(name, function)
+        elif name.startswith(("pylibmc_", "clients_")) and name != "pylibmc_client":
+            yield Case(name, function)
+            yield Case(f"{name}, binary", partial(function, binary=True), needs="binary")
+
+
+CASES = list(_cases())
