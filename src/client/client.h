@@ -1,9 +1,9 @@
 // A client of cache servers: torc, memcached, or whatever speaks one of their protocols.
 //
 //   torc::client::Client cache({.servers = {{"10.0.0.1"}, {"10.0.0.2"}}});
-//   cache.Set("user:17", "...", 60);
-//   Result r = cache.Get("user:17");
-//   if (r.ok()) use(r.value); else if (r.status != Status::kNotFound) log(r.text);
+//   const Result stored = cache.Set("user:17", "...", 60);  // for 60 seconds
+//   const Result read = cache.Get("user:17");
+//   if (read.ok()) use(read.value); else if (read.status != Status::kNotFound) log(read.text);
 //
 //   keys            a      b      c      d
 //                   |      `---.--'      |        ketama's ring says whose each is

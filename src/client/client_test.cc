@@ -3,7 +3,6 @@
 // takes.
 #include "src/client/client.h"
 
-#include <doctest/doctest.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "proto/binary/encoder.h"
+#include "third_party/doctest/doctest.h"
 
 namespace torc::client {
 namespace {

@@ -1,14 +1,13 @@
 // What goes out, byte for byte, and what is made of what comes back, in one piece and byte by byte.
 #include "src/client/exchange.h"
 
-#include <doctest/doctest.h>
-
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "proto/binary/encoder.h"
 #include "proto/binary/protocol.h"
+#include "third_party/doctest/doctest.h"
 
 namespace torc::client {
 namespace {

@@ -64,8 +64,7 @@ Ring::Ring(std::span<const Server> servers, Placement placement) : placement_(pl
       for (const uint32_t hash : Md5(PointName(server, i))) points_.push_back({hash, index});
     }
   }
-  // Every weight so small beside the total that none got a point: cannot be, the largest share of n
-  // servers is at least 1/n. Rounding down could still lose it, so the ring is never left empty.
+  // The heaviest server has its share, at least 40 digests: this is for a rounding that says no.
   if (points_.empty()) points_.push_back({0, 0});
   std::sort(points_.begin(), points_.end(), [](const Point& a, const Point& b) {
     return std::tie(a.hash, a.server) < std::tie(b.hash, b.server);

@@ -2,14 +2,13 @@
 // behaviours ketama and ketama_weighted ask for them.
 #include "src/client/ketama.h"
 
-#include <doctest/doctest.h>
-
 #include <array>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "src/client/md5.h"
+#include "third_party/doctest/doctest.h"
 
 namespace torc::client {
 namespace {

@@ -1,9 +1,10 @@
 // The example of docs/clients.md is example.cc, which this build compiles.
-#include <doctest/doctest.h>
 
 #include <fstream>
 #include <sstream>
 #include <string>
+
+#include "third_party/doctest/doctest.h"
 
 namespace {
 
