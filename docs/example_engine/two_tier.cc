@@ -31,6 +31,8 @@ using torc::RelativeSeconds;
 using torc::ShardId;
 using torc::engine::EngineOptions;
 using torc::engine::EngineTotals;
+using torc::engine::Extended;
+using torc::engine::Marks;
 using torc::engine::Miss;
 using torc::engine::Op;
 using torc::engine::Pending;
@@ -46,16 +48,19 @@ struct Config {
   uint64_t cold_after = 1000;
 };
 
-// An item never changes but for its expiry and its last use: a store makes a new one. So whoever
-// holds a reference has a value that stays as it is.
+// An item never changes but for its expiry, its last use and its marks: a store makes a new one. So
+// whoever holds a reference has a value that stays as it is.
 struct Item {
   std::string key;
   std::string value;
-  uint64_t cas = 0;
+  uint64_t count = 0;         // of stores, up to the one that made it
+  uint64_t cas = 0;           // its count, unless
+  bool cas_is_given = false;  // a client chose it
   uint32_t client_flags = 0;
   RelativeSeconds exptime = torc::kNeverExpires;
   uint64_t used_at = 0;  // the shard's operations up to its last use
-  bool fetched = false;  // it was read
+  RelativeSeconds last_access = torc::kClockStart;
+  Marks marks = {};
 
   // What it counts against -m: as much as in memcached.
   uint64_t bytes() const { return 56 + key.size() + value.size(); }
@@ -70,7 +75,7 @@ struct Fetch : Pending {
 
 struct Shard {
   std::unordered_map<std::string, ItemRef> items;
-  std::map<uint64_t, ItemRef> by_cas;  // the oldest first: they are evicted first
+  std::map<uint64_t, ItemRef> by_count;  // the oldest first: they are evicted first
   std::unordered_map<void*, std::unique_ptr<std::string>> reserved;
   std::unordered_multimap<const void*, ItemRef> pinned;
   std::deque<std::unique_ptr<Fetch>> fetches;  // in the order in which they are due
@@ -82,8 +87,8 @@ struct Shard {
   RelativeSeconds now = torc::kClockStart;
   RelativeSeconds flush_at = torc::kNeverExpires;
   RelativeSeconds flushed_at = 0;
-  uint64_t flush_cas = 0;  // items up to this one are flushed
-  uint64_t cas = 0;
+  uint64_t flush_count = 0;  // items up to this one are flushed
+  uint64_t count = 0;        // of stores
   uint64_t turn = 0;
   uint64_t operations = 0;
   uint64_t bytes = 0;  // of items and reservations
@@ -97,7 +102,7 @@ class TwoTierEngine final : public torc::engine::Engine {
       : options_(options), config_(config) {
     for (ShardId id = 0; id < options.shards; ++id) {
       shards_.push_back(std::make_unique<Shard>());
-      shards_.back()->cas = id;
+      shards_.back()->count = id;
     }
   }
 
@@ -149,8 +154,8 @@ class TwoTierEngine final : public torc::engine::Engine {
     Shard& s = *shards_[self];
     if (s.now < s.flushed_at + 10) return false;
     for (int i = 0; i < 16; ++i) {
-      if (s.by_cas.empty() || s.by_cas.begin()->first > s.flush_cas) return false;
-      Remove(s, s.by_cas.begin()->second);
+      if (s.by_count.empty() || s.by_count.begin()->first > s.flush_count) return false;
+      Remove(s, s.by_count.begin()->second);
     }
     return true;
   }
@@ -163,7 +168,7 @@ class TwoTierEngine final : public torc::engine::Engine {
     }
     s.flush_at = torc::kNeverExpires;
     s.flushed_at = s.now;
-    s.flush_cas = s.cas += options_.shards;
+    s.flush_count = s.count += options_.shards;
   }
 
   // ---- Values that arrive in parts, and values that are sent from where they lie.
@@ -174,7 +179,7 @@ class TwoTierEngine final : public torc::engine::Engine {
     if (too_large || !MakeRoom(s, op.value_size)) {
       Op refused = op;
       Refuse(s, refused, too_large ? Result::kTooLarge : Result::kNoMemory);
-      out->shortage = too_large ? Shortage::kNone : refused.shortage;
+      out->shortage = too_large ? Shortage::kNone : torc::engine::ShortageOf(refused);
       return too_large ? ReserveResult::kTooLarge : ReserveResult::kNoMemory;
     }
     auto value = std::make_unique<std::string>(op.value_size, '\0');
@@ -245,20 +250,17 @@ class TwoTierEngine final : public torc::engine::Engine {
 
  private:
   void ExecuteOne(Shard& s, Op& op) {
-    switch (op.verb) {
+    switch (torc::engine::VerbOf(op)) {
       case Verb::kGet:
+        return op.verb == Verb::kExtended ? GetExtended(s, op) : Get(s, op);
       case Verb::kGetAndTouch:
       case Verb::kTouch:
         return Get(s, op);
       case Verb::kIncrement:
       case Verb::kDecrement:
         return Count(s, op);
-      case Verb::kDelete: {
-        const ItemRef item = Find(s, op);
-        if (item != nullptr) Remove(s, item);
-        op.result = item != nullptr ? Result::kDeleted : Result::kNotFound;
-        return;
-      }
+      case Verb::kDelete:
+        return Delete(s, op);
       default:
         return Store(s, op);
     }
@@ -270,7 +272,7 @@ class TwoTierEngine final : public torc::engine::Engine {
     const auto found = s.items.find(std::string(op.key_view()));
     if (found == s.items.end()) return nullptr;
     const ItemRef item = found->second;
-    const bool flushed = item->cas <= s.flush_cas;
+    const bool flushed = item->count <= s.flush_count;
     const bool expired = item->exptime != torc::kNeverExpires && item->exptime <= s.now;
     if (!flushed && !expired) return item;
     op.miss = flushed ? Miss::kFlushed : Miss::kExpired;
@@ -284,25 +286,71 @@ class TwoTierEngine final : public torc::engine::Engine {
       op.result = op.verb == Verb::kTouch ? Result::kNotFound : Result::kMiss;
       return;
     }
+    const Marks marks = item->marks;
+    item->marks.fetched = true;
+    item->last_access = s.now;
     if (op.verb != Verb::kGet) item->exptime = op.exptime;
+    if (op.verb == Verb::kTouch) {
+      item->used_at = s.operations;
+      op.cas = item->cas;
+      op.client_flags = item->client_flags;
+      op.result = Result::kTouched;
+      return;
+    }
+    op.marks = marks;
+    Answer(s, item, op);
+  }
+
+  // Meta commands' get. All of it happens now, even if its answer comes later.
+  void GetExtended(Shard& s, Op& op) {
+    Extended& e = *op.extended;
+    ItemRef item = Find(s, op);
+    if (item == nullptr) {
+      op.result = Result::kMiss;
+      if (!e.makes) return;
+      item = NewItem(s, op);
+      item->client_flags = 0;
+      item->exptime = e.make_exptime;
+      if (!Put(s, op, item)) return Refuse(s, op, Result::kNoMemory);
+      s.stored.Add(1);
+      e.made = true;
+    }
+    e.marks = item->marks;
+    e.exptime_before = e.made ? torc::kNeverExpires : item->exptime;
+    e.last_access = item->last_access;
+    e.size_class = 1;
+    e.item_bytes = item->bytes();
+    if (e.touches && !e.made) item->exptime = op.exptime;
+    e.exptime_after = item->exptime;
+    const RelativeSeconds looked_at = e.touches_first ? e.exptime_after : e.exptime_before;
+    const bool due =
+        e.recaches && looked_at != torc::kNeverExpires && looked_at < e.recache_exptime;
+    e.won = e.made || (!e.never_wins && !e.marks.token_sent && (e.marks.stale || due));
+    item->marks.token_sent |= e.won;
+    if (!e.leaves_no_trace) {
+      item->marks.fetched = true;
+      item->last_access = s.now;
+    }
+    Answer(s, item, op);
+  }
+
+  // A hit: now, or as soon as a cold item has been fetched.
+  void Answer(Shard& s, const ItemRef& item, Op& op) {
     const bool cold = config_.delay_turns != 0 && s.operations - item->used_at > config_.cold_after;
     item->used_at = s.operations;
-    item->fetched = true;
-    if (op.verb == Verb::kTouch) {
-      op.cas = item->cas;
-      op.result = Result::kTouched;
-    } else if (!cold) {
-      FillHit(s, item, op);
-    } else {
-      auto fetch = std::make_unique<Fetch>();
-      fetch->op = op;
-      fetch->item = item;
-      fetch->due = s.turn + config_.delay_turns;
-      op.item = static_cast<Pending*>(fetch.get());
-      op.result = Result::kPending;
-      s.fetches.push_back(std::move(fetch));
-      s.fetches_begun.Add(1);
+    if (!cold) return FillHit(s, item, op);
+    auto fetch = std::make_unique<Fetch>();
+    fetch->op = op;
+    if (op.verb == Verb::kExtended) {
+      fetch->extended = *op.extended;
+      fetch->op.extended = &fetch->extended;
     }
+    fetch->item = item;
+    fetch->due = s.turn + config_.delay_turns;
+    op.item = static_cast<Pending*>(fetch.get());
+    op.result = Result::kPending;
+    s.fetches.push_back(std::move(fetch));
+    s.fetches_begun.Add(1);
   }
 
   static void FillHit(Shard& s, const ItemRef& item, Op& op) {
@@ -315,13 +363,40 @@ class TwoTierEngine final : public torc::engine::Engine {
     op.result = Result::kHit;
   }
 
-  void Store(Shard& s, Op& op) {
+  // Null for a plain operation.
+  static Extended* ExtendedOf(const Op& op) {
+    return op.verb == Verb::kExtended ? op.extended : nullptr;
+  }
+
+  // An item with all but the value.
+  static ItemRef NewItem(const Shard& s, const Op& op) {
     auto item = std::make_shared<Item>();
     item->key = op.key_view();
     item->client_flags = op.client_flags;
     item->exptime = op.exptime;
+    item->last_access = s.now;
+    GiveCas(op, *item);
+    return item;
+  }
+  static void GiveCas(const Op& op, Item& item) {
+    const Extended* const e = ExtendedOf(op);
+    item.cas_is_given = e != nullptr && e->sets_cas;
+    if (item.cas_is_given) item.cas = e->cas_new;
+  }
+  // Whether an extended operation compares with another CAS unique than the item's.
+  static bool CasDiffers(const Op& op, const Item& item) {
+    const Extended* const e = ExtendedOf(op);
+    return e != nullptr && e->compares_cas && e->cas_compare != item.cas;
+  }
+
+  void Store(Shard& s, Op& op) {
+    Extended* const e = ExtendedOf(op);
+    const Verb verb = torc::engine::VerbOf(op);
+    const ItemRef item = NewItem(s, op);
+    item->marks.key_is_binary = e != nullptr && e->key_is_binary;
     if (op.item != nullptr) {
       item->value = std::move(*TakeReserved(s, op.item));
+      op.item = nullptr;
     } else if (op.value_size > ValueSizeMax(op.key_size, op.client_flags)) {
       return Refuse(s, op, Result::kTooLarge);
     } else {
@@ -329,58 +404,125 @@ class TwoTierEngine final : public torc::engine::Engine {
     }
 
     const ItemRef old = Find(s, op);
-    const bool joins = op.verb == Verb::kAppend || op.verb == Verb::kPrepend;
-    if (op.verb == Verb::kAdd ? old != nullptr
-                              : old == nullptr && (joins || op.verb == Verb::kReplace)) {
-      op.result = Result::kNotStored;
-      return;
-    }
-    if (op.verb == Verb::kCas && (old == nullptr || old->cas != op.cas)) {
-      op.result = old == nullptr ? Result::kNotFound : Result::kExists;
-      return;
-    }
-    if (joins) {
-      if (old->value.size() + item->value.size() > ValueSizeMax(op.key_size, old->client_flags)) {
-        op.result = Result::kNotStored;
-        op.shortage = Shortage::kItemLimit;
+    const bool joins = verb == Verb::kAppend || verb == Verb::kPrepend;
+    const bool compares =
+        verb == Verb::kCas || (e != nullptr && e->compares_cas && verb != Verb::kAdd);
+    const bool makes = joins && old == nullptr && e != nullptr && e->makes;
+    op.result = Result::kNotStored;
+    if (verb == Verb::kAdd && old != nullptr) return;
+    if (old == nullptr) {
+      if (compares && !joins) {
+        op.result = Result::kNotFound;
         return;
       }
-      item->value.insert(op.verb == Verb::kAppend ? 0 : item->value.size(), old->value);
-      item->client_flags = old->client_flags;
+      if (!makes && (joins || verb == Verb::kReplace)) return;
+      if (makes) item->exptime = e->make_exptime;
+    } else if (compares && old->cas != (e != nullptr ? e->cas_compare : op.cas)) {
+      if (joins || e == nullptr || !e->invalidates || e->cas_compare > old->cas) {
+        op.result = Result::kExists;
+        return;
+      }
+      // It comes too late, and is stored, but marked.
+      item->marks.stale = true;
+      item->marks.token_sent = old->marks.token_sent;
       item->exptime = old->exptime;
     }
-    if (!Put(s, op, item)) return Refuse(s, op, joins ? Result::kNotStored : Result::kNoMemory);
+    if (joins && old != nullptr) {
+      if (old->value.size() + item->value.size() > ValueSizeMax(op.key_size, old->client_flags)) {
+        torc::engine::ShortageOf(op) = Shortage::kItemLimit;
+        return;
+      }
+      item->value.insert(verb == Verb::kAppend ? 0 : item->value.size(), old->value);
+      item->client_flags = old->client_flags;
+      item->exptime = old->exptime;
+      item->marks.key_is_binary = false;
+    }
+    if (!Put(s, op, item)) {
+      return Refuse(s, op, joins && !makes ? Result::kNotStored : Result::kNoMemory);
+    }
     s.stored.Add(1);
     op.result = Result::kStored;
+    if (e == nullptr) return;
+    e->made = makes;
+    op.value_size = static_cast<uint32_t>(item->value.size());
   }
 
   void Count(Shard& s, Op& op) {
+    Extended* const e = ExtendedOf(op);
     const ItemRef old = Find(s, op);
-    if (old == nullptr) {
+    if (old == nullptr && (e == nullptr || !e->makes)) {
       op.result = Result::kNotFound;
       return;
     }
-    auto item = std::make_shared<Item>(*old);
-    uint64_t number = 0;
-    if (!torc::engine::CountOn(op, old->value, &number, &item->value)) {
-      op.result = Result::kNotANumber;
-    } else if (!Put(s, op, item)) {
-      Refuse(s, op, Result::kNoMemory);
-    } else {
-      if (item->value.size() > old->value.size()) s.stored.Add(1);
-      op.number = number;
-      op.result = Result::kNumber;
+    if (old != nullptr && CasDiffers(op, *old)) {
+      op.result = Result::kExists;
+      return;
     }
+    ItemRef item;
+    uint64_t number = 0;
+    if (old == nullptr) {
+      item = NewItem(s, op);
+      item->client_flags = 0;
+      item->exptime = e->make_exptime;
+      number = e->initial;
+      item->value = std::to_string(number);
+    } else {
+      item = std::make_shared<Item>(*old);
+      if (!torc::engine::CountOn(op, old->value, &number, &item->value)) {
+        op.result = Result::kNotANumber;
+        return;
+      }
+      GiveCas(op, *item);
+    }
+    const bool longer = old == nullptr || item->value.size() > old->value.size();
+    if (longer) item->marks = {};
+    item->last_access = s.now;
+    if (e != nullptr) {
+      e->exptime_before = item->exptime;
+      if (e->touches) item->exptime = op.exptime;
+      e->exptime_after = item->exptime;
+    }
+    if (!Put(s, op, item)) return Refuse(s, op, Result::kNoMemory);
+    if (longer) s.stored.Add(1);
+    if (e != nullptr) e->made = old == nullptr;
+    (e != nullptr ? e->number : op.number) = number;
+    op.result = Result::kNumber;
+  }
+
+  void Delete(Shard& s, Op& op) {
+    const Extended* const e = ExtendedOf(op);
+    const ItemRef old = Find(s, op);
+    if (old == nullptr || CasDiffers(op, *old)) {
+      op.result = old == nullptr ? Result::kNotFound : Result::kExists;
+      return;
+    }
+    op.result = Result::kDeleted;
+    if (e == nullptr || (!e->invalidates && !e->removes_value)) return Remove(s, old);
+    ItemRef item;
+    if (e->removes_value) {
+      item = NewItem(s, op);
+      if (!e->touches) item->exptime = torc::kNeverExpires;
+    } else {
+      item = std::make_shared<Item>(*old);
+      if (e->touches) item->exptime = op.exptime;
+      GiveCas(op, *item);
+    }
+    item->marks.stale = e->invalidates;
+    item->marks.token_sent = false;
+    // Where there is no memory to mark it, it goes.
+    if (!Put(s, op, item)) Remove(s, old);
   }
 
   // Publishes `item` in place of what is there. False: there is no room; nothing has changed.
   bool Put(Shard& s, Op& op, const ItemRef& item) {
     if (!MakeRoom(s, item->bytes())) return false;
     if (const auto old = s.items.find(item->key); old != s.items.end()) Remove(s, old->second);
-    item->cas = op.cas = s.cas += options_.shards;
+    item->count = s.count += options_.shards;
+    if (!item->cas_is_given) item->cas = item->count;
+    op.cas = item->cas;
     item->used_at = s.operations;
     s.bytes += item->bytes();
-    s.by_cas.emplace(item->cas, item);
+    s.by_count.emplace(item->count, item);
     s.items.emplace(item->key, item);
     s.item_count.Set(s.items.size());
     s.item_bytes.Add(item->bytes());
@@ -389,7 +531,7 @@ class TwoTierEngine final : public torc::engine::Engine {
 
   void Remove(Shard& s, ItemRef item) {
     s.items.erase(item->key);
-    s.by_cas.erase(item->cas);
+    s.by_count.erase(item->count);
     s.bytes -= item->bytes();
     s.item_count.Set(s.items.size());
     s.item_bytes.Subtract(item->bytes());
@@ -405,12 +547,14 @@ class TwoTierEngine final : public torc::engine::Engine {
   void Refuse(Shard& s, Op& op, Result why) {
     if (why == Result::kTooLarge) s.too_large.Add(1);
     if (why == Result::kNoMemory) s.no_memory.Add(1);
-    if (op.verb == Verb::kSet) {
+    const Extended* const e = ExtendedOf(op);
+    if (e != nullptr ? e->removes_if_refused : op.verb == Verb::kSet) {
       if (const ItemRef old = Find(s, op); old != nullptr) Remove(s, old);
     }
     op.result = why;
     if (why != Result::kTooLarge) {
-      op.shortage = options_.evict ? Shortage::kNothingToEvict : Shortage::kNoEviction;
+      torc::engine::ShortageOf(op) =
+          options_.evict ? Shortage::kNothingToEvict : Shortage::kNoEviction;
     }
   }
 
@@ -418,10 +562,10 @@ class TwoTierEngine final : public torc::engine::Engine {
     const uint64_t limit =
         std::max(options_.memory_limit_bytes / options_.shards, 2 * options_.item_size_max_bytes);
     while (s.bytes + bytes > limit) {
-      if (!options_.evict || s.by_cas.empty()) return false;
+      if (!options_.evict || s.by_count.empty()) return false;
       s.evictions.Add(1);
-      if (!s.by_cas.begin()->second->fetched) s.unfetched.Add(1);
-      Remove(s, s.by_cas.begin()->second);
+      if (!s.by_count.begin()->second->marks.fetched) s.unfetched.Add(1);
+      Remove(s, s.by_count.begin()->second);
     }
     return true;
   }

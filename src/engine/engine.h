@@ -19,7 +19,8 @@
 // docs/engines.md says how to write an engine, with a complete one.
 //
 // Keys belong to shards by hash (OwnerOf). A shard executes any operation on keys that it owns; on
-// the keys of others only kGet, and only if reads_are_shared(); everything else reaches the owner
+// the keys of others only kGet (an extended one if is_pure()), and only if reads_are_shared();
+// everything else reaches the owner
 // by message (src/shard/mailbox.h).
 //
 // A value that has not arrived whole is received into a Reservation: memory of the owner's

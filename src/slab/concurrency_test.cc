@@ -195,5 +195,87 @@ TEST_CASE("index: two readers beside a writer whose table grows and displaces") 
   CHECK(index.slots() > 64 * Index::kSlotsPerBucket * 20);
 }
 
+// What a shard asks of another one in the test below, for want of mailboxes.
+struct Asked {
+  std::atomic<uint64_t> gets{0};
+};
+
+TEST_CASE("of all shards that find an item stale, one client is told to recache it") {
+  constexpr uint32_t kShards = 2;
+  constexpr int kKeys = 8;
+  constexpr int kRounds = 20'000;
+  TestQuiescence quiescence(kShards);
+  engine::EngineOptions options;
+  options.shards = kShards;
+  options.memory_limit_bytes = uint64_t{16} << 20;
+  options.quiescence = &quiescence;
+  SlabEngine engine(options);
+  std::vector<std::string> keys;
+  for (int i = 0; i < kKeys; ++i) keys.push_back("key" + std::to_string(i));
+  std::vector<Asked> asked(kKeys);
+  std::atomic<uint64_t> wins{0}, invalidated{0};
+  std::atomic<uint32_t> ready{0}, done{0};
+
+  const auto extended = [](const std::string& key, engine::Extended* e) {
+    Op op = TestShard::Make(Verb::kExtended, key);
+    op.extended = e;
+    return op;
+  };
+  const auto work = [&](ShardId self) {
+    TestShard shard(engine, self, kShards, &quiescence);
+    std::mt19937_64 random(self);
+    std::vector<uint64_t> won_at(kKeys);  // the CAS unique of the item that was won last
+    const auto win = [&](size_t k) {
+      engine::Extended e;
+      const Op hit = shard.Do(extended(keys[k], &e));
+      Require(hit.result == Result::kHit, "a key is there all the time");
+      if (!e.won) return;
+      Require(won_at[k] != hit.cas, "a token is won once");
+      won_at[k] = hit.cas;
+      wins.fetch_add(1);
+    };
+    for (size_t k = 0; k < keys.size(); ++k) {
+      if (shard.Owns(keys[k])) shard.Set(keys[k], "v");
+    }
+    ready.fetch_add(1);
+    while (ready.load() < kShards) shard.Turns(1);
+
+    for (int round = 0; round < kRounds; ++round) {
+      const size_t k = random() % keys.size();
+      if (!shard.Owns(keys[k])) {
+        engine::Extended e;
+        const Op hit = shard.Do(extended(keys[k], &e));
+        Require(hit.result == Result::kHit, "a key is there all the time");
+        Require(!e.won, "another shard's token is not given away");
+        if (e.marks.stale && !e.marks.token_sent) asked[k].gets.fetch_add(1);
+        continue;
+      }
+      // What others asked, then this shard's own clients.
+      for (uint64_t gets = asked[k].gets.exchange(0); gets > 0; --gets) win(k);
+      if (random() % 4 == 0) win(k);
+      if (random() % 8 == 0) {
+        engine::Extended e;
+        e.verb = Verb::kDelete;
+        e.invalidates = true;
+        win(k);  // so that each is won before the next
+        Require(shard.Do(extended(keys[k], &e)).result == Result::kDeleted, "it is marked");
+        invalidated.fetch_add(1);
+      }
+    }
+    for (size_t k = 0; k < keys.size(); ++k) {
+      if (shard.Owns(keys[k])) win(k);
+    }
+    done.fetch_add(1);
+    while (done.load() < kShards) shard.Turns(1);
+    quiescence.Leave(self);
+  };
+  std::vector<std::thread> threads;
+  for (ShardId self = 0; self < kShards; ++self) threads.emplace_back(work, self);
+  for (std::thread& thread : threads) thread.join();
+  for (ShardId self = 0; self < kShards; ++self) engine.CheckInvariants(self);
+  CHECK(wins.load() == invalidated.load());
+  CHECK(invalidated.load() > 1000);
+}
+
 }  // namespace
 }  // namespace torc::slab

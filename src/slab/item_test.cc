@@ -51,6 +51,62 @@ TEST_CASE_FIXTURE(ItemFixture, "expiry and client flags take room only if there 
   }
 }
 
+TEST_CASE_FIXTURE(ItemFixture, "a client's CAS unique lies behind the key, in whichever shape") {
+  for (const uint32_t size_class : {3u, kHeadsClass}) {
+    const ItemLayout layout{.key_size = 2,
+                            .value_size = 5,
+                            .has_exptime = true,
+                            .has_client_flags = true,
+                            .has_own_cas = true};
+    Init(size_class, layout);
+    item.set_own_cas(UINT64_MAX - 1);
+    item.set_exptime(66);
+    item.set_client_flags(77);
+    CHECK(layout.prefix() == 16u + 4 + 4 + 2 + 8);
+    CHECK(item.prefix_size() == layout.prefix());
+    CHECK(item.own_cas() == UINT64_MAX - 1);
+    CHECK(item.key() == "ab");
+    CHECK(item.value_size() == 5);
+    CHECK(item.size_class() == size_class);
+    CHECK(item.cas_count() == 0);
+  }
+}
+
+TEST_CASE_FIXTURE(ItemFixture, "marks stay through all that is noted of an item, and no longer") {
+  Init(3, {});
+  CHECK(!item.stale());
+  CHECK(!item.token_sent());
+  CHECK(!item.key_is_binary());
+  item.set_stale();
+  item.set_token_sent();
+  item.set_key_is_binary();
+  item.set_state(ChunkState::kLive);
+  item.PutOnProbation();
+  item.set_pinned(true);
+  item.set_pinned(false);
+  for (int i = 0; i < 5; ++i) item.NoteAccess(1000 + static_cast<uint32_t>(i) * 100);
+  item.ForgetAccess();
+  item.ForgetAccesses();
+  item.set_last_access(5000);
+  CHECK(item.stale());
+  CHECK(item.token_sent());
+  CHECK(item.key_is_binary());
+  alignas(4) char other_bytes[64] = {};
+  Item& other = *reinterpret_cast<Item*>(other_bytes);
+  other.Init(3, {});
+  other.InheritAccess(item, /*same_value=*/true);
+  CHECK(!other.stale());
+  CHECK(!other.key_is_binary());
+  other.InheritMarks(item);
+  CHECK(other.stale());
+  CHECK(other.token_sent());
+  CHECK(other.key_is_binary());
+  Init(3, {});
+  CHECK(!item.stale());
+  CHECK(!item.token_sent());
+  CHECK(!item.key_is_binary());
+}
+
 TEST_CASE_FIXTURE(ItemFixture, "the largest sizes, classes and CAS uniques fit and keep apart") {
   Init(Item::kSizeClassMax, {.value_size = Item::kUnchainedValueSizeMax});
   item.set_cas_count(Item::kCasCountMax);

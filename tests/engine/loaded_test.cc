@@ -29,6 +29,56 @@ namespace {
 
 using slab::TestShard;
 
+TEST_CASE("what an extended get does is done at once, what it says comes with the answer") {
+  EngineOptions options;
+  options.shards = 1;
+  options.config = "delay_turns=3,cold_after=2";
+  const std::unique_ptr<Engine> engine = MakeSubject(options);
+  TestShard shard(*engine, 0);
+  shard.Set("cold", "value", 150);
+  shard.Set("hot", "at hand");
+  for (int i = 0; i < 3; ++i) CHECK(shard.Get("hot") == "at hand");
+
+  Pending* pending[2];
+  {
+    // Two clients are after the token; neither Extended outlives its Execute.
+    shard.Begin();
+    for (Pending*& one : pending) {
+      Extended e;
+      e.verb = Verb::kGet;
+      e.recaches = e.touches = true;
+      e.recache_exptime = 160;
+      Op op = TestShard::Make(Verb::kExtended, "cold", {}, 0, 300);
+      op.extended = &e;
+      REQUIRE(engine->Execute(0, {&op, 1}) == 1);
+      if (op.result == Result::kHit) {
+        // It is at hand for the second one.
+        CHECK(!e.won);
+        CHECK(e.marks.token_sent);
+        CHECK(e.exptime_before == 300);
+        one = nullptr;
+        continue;
+      }
+      REQUIRE(op.result == Result::kPending);
+      one = static_cast<Pending*>(op.item);
+    }
+    shard.End();
+  }
+  REQUIRE(pending[0] != nullptr);
+  CHECK(pending[1] == nullptr);
+  shard.Set("cold", "new");
+  shard.Begin();
+  const Op answer = shard.Await(pending[0]);
+  CHECK(answer.result == Result::kHit);
+  CHECK(shard.ValueOf(answer) == "value");
+  CHECK(answer.extended == &pending[0]->extended);
+  CHECK(answer.extended->won);
+  CHECK(!answer.extended->marks.token_sent);
+  CHECK(answer.extended->exptime_before == 150);
+  CHECK(answer.extended->exptime_after == 300);
+  shard.End();
+}
+
 TEST_CASE("a cold item is answered turns later, as it was when it was asked for") {
   EngineOptions options;
   options.shards = 1;
