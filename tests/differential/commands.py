@@ -80,7 +80,7 @@ class Shape:
 
 # What torc speaks; of text, meta and binary. Shapes that need more are left out, unless --protocols
 # names it: with memcached in the place of torc that shows that a stream is fair.
-TORC_SPEAKS = {"text"}
+TORC_SPEAKS = {"text", "meta", "binary"}
 
 SHAPES = (
     Shape("plain"),
