@@ -154,12 +154,11 @@ class BinaryMaker(Maker):
                             extras=struct.pack(">II", 7, 0) if name == "set" else b"")
 
     def _junk(self) -> bytes:
+        # All with the right magic: on a new connection the first byte chooses the protocol.
         key = self._key()
         opaque = self._opaque(key)
         eight = bytes(8)
         parts = self._rng.choice((
-            lambda: packet(OPCODES["noop"], opaque=opaque, magic=0x81),
-            lambda: packet(OPCODES["noop"], opaque=opaque, magic=0x00),
             lambda: packet(OPCODES["get"], key, opaque=opaque, body_size=1),
             lambda: packet(0x50, key, opaque=opaque, body_size=0),
             lambda: packet(OPCODES["get"], opaque=opaque),
@@ -175,6 +174,5 @@ class BinaryMaker(Maker):
             lambda: packet(OPCODES["noop"], value=b"x", opaque=opaque),
             lambda: packet(OPCODES["flush"], key, opaque=opaque),
             lambda: packet(OPCODES["flushq"], extras=eight, opaque=opaque),
-            lambda: [b"version\r\n" * 3],
         ))()
         return b"".join(part for part in parts if isinstance(part, bytes))
