@@ -454,6 +454,12 @@ class TwoTierEngine final : public torc::engine::Engine {
       op.result = Result::kNotFound;
       return;
     }
+    // Before the CAS, as in memcached.
+    if (old != nullptr &&
+        (old->value.empty() || !torc::engine::IsCountable(op.key_size, old->value.size()))) {
+      op.result = Result::kNotANumber;
+      return;
+    }
     if (old != nullptr && CasDiffers(op, *old)) {
       op.result = Result::kExists;
       return;

@@ -425,6 +425,11 @@ void MapEngine::Count(Partition& p, Op& op) {
     op.result = Result::kNotFound;
     return;
   }
+  // Before the CAS, as in memcached.
+  if (old->value.empty() || !engine::IsCountable(op.key_size, old->value.size())) {
+    op.result = Result::kNotANumber;
+    return;
+  }
   if (e != nullptr && e->compares_cas && old->cas != e->cas_compare) {
     op.result = Result::kExists;
     return;

@@ -152,7 +152,7 @@ Reader::Step Reader::HandleMeta(Connection& c, std::string_view line) {
       if (extended.makes && Precedes('N', 'T', line, request)) extended.make_exptime = op.exptime;
       break;
     case MetaCommand::kDebug:
-      extended.leaves_no_trace = true;
+      extended.leaves_no_trace = extended.never_wins = true;
       core_.counters.cmd_meta.Add(1);
       break;
     case MetaCommand::kDelete:

@@ -67,16 +67,21 @@ void CountResult(const engine::Op& op, const Asked& asked, const MetaAsked* meta
   if (op.miss == Miss::kFlushed) counters.get_flushed.Add(1);
   const bool found = op.result != Result::kMiss && op.result != Result::kNotFound;
   const engine::Extended* const extended = op.verb == Verb::kExtended ? op.extended : nullptr;
-  const bool compares = op.verb == Verb::kCas || (extended != nullptr && extended->compares_cas);
+  // Of append and prepend memcached counts no CAS.
+  const bool compares =
+      op.verb == Verb::kCas || (extended != nullptr && extended->compares_cas &&
+                                (extended->verb == Verb::kSet || extended->verb == Verb::kReplace));
+  const bool made = extended != nullptr && extended->made;
   switch (VerbOf(op)) {
     case Verb::kGet:
       if (asked.style == ReplyStyle::kMeta && meta->command == proto::MetaCommand::kDebug) break;
-      counters.cmd_get.Add(1);
-      (found ? counters.get_hits : counters.get_misses).Add(1);
-      if (extended != nullptr && extended->touches && found) {
+      if (found && extended != nullptr && extended->touches) {
         counters.cmd_touch.Add(1);
         counters.touch_hits.Add(1);
+        break;
       }
+      counters.cmd_get.Add(1);
+      (found ? counters.get_hits : counters.get_misses).Add(1);
       break;
     case Verb::kGetAndTouch:
     case Verb::kTouch:
@@ -101,15 +106,18 @@ void CountResult(const engine::Op& op, const Asked& asked, const MetaAsked* meta
       break;
     case Verb::kIncrement:
       if (!found) counters.incr_misses.Add(1);
-      if (op.result == Result::kNumber) counters.incr_hits.Add(1);
+      if (op.result == Result::kNumber && !made) counters.incr_hits.Add(1);
       break;
     case Verb::kDecrement:
       if (!found) counters.decr_misses.Add(1);
-      if (op.result == Result::kNumber) counters.decr_hits.Add(1);
+      if (op.result == Result::kNumber && !made) counters.decr_hits.Add(1);
       break;
     case Verb::kDelete:
-      (found && op.result != Result::kExists ? counters.delete_hits : counters.delete_misses)
-          .Add(1);
+      if (op.result == Result::kDeleted) {
+        if (extended == nullptr || !extended->invalidates) counters.delete_hits.Add(1);
+      } else if (op.result != Result::kExists || asked.style == ReplyStyle::kMeta) {
+        counters.delete_misses.Add(1);
+      }
       break;
     case Verb::kExtended:
       CHECK(!"the verb of an extended operation is a plain one");

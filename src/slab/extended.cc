@@ -262,6 +262,12 @@ bool SlabEngine::CountExtended(Partition& p, Op& op) {
   const Found found = Find(p, op);
   op.miss = found.miss;
   if (found.item != nullptr) {
+    // Before the CAS, as in memcached.
+    const uint32_t value_size = found.item->value_size();
+    if (value_size == 0 || !engine::IsCountable(op.key_size, value_size)) {
+      op.result = Result::kNotANumber;
+      return true;
+    }
     if (!CasMatches(p, op, found.item)) return true;
     e.exptime_before = found.item->exptime();
     e.exptime_after = e.touches ? op.exptime : e.exptime_before;
