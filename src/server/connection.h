@@ -105,6 +105,7 @@ struct alignas(64) Connection : ListLink<AllTag>,
   bool sending : 1 = false;
   bool broken : 1 = false;          // nothing more can be sent
   bool closing_socket : 1 = false;  // Close is under way
+  bool datagram : 1 = false;        // one datagram's: src/server/udp.h has it, and it has no socket
 };
 // An idle connection costs this, its entry in the roster, and what the kernel keeps of it;
 // memcached's costs 510 bytes.

@@ -154,6 +154,8 @@ Where to listen
   -p, --port=N              TCP port, or -1 for any free one (default: 11211)
   -l, --listen=ADDR[,...]   addresses, if need be with ports: 127.0.0.1,[::1]:11212
                             may be given several times (default: every address)
+  -U, --udp-port=N          UDP port, or -1 for any free one (default: 0, no UDP); not for networks
+                            that others can reach: see docs/operations.md
   -s, --unix-socket=PATH    listen on a UNIX socket, and not on TCP
   -a, --unix-mask=MODE      access rights of the UNIX socket, in octal (default: 700)
   -b, --listen-backlog=N    connections that may wait to be accepted (default: 1024)
@@ -197,7 +199,6 @@ Accepted for memcached's sake
   -n, --slab-min-size=N     checked, without effect
   -C, --disable-cas         without effect: every item has its CAS number
   -W, --disable-watch       without effect: there is no watch command
-  -U, --udp-port=0          UDP is off; other ports are refused
   -B, --protocol=NAME       auto or ascii; binary is refused until torc speaks it
   -o, --extended=NAME[=VALUE][,...]                   memcached's tuning, without effect
 )";
@@ -258,6 +259,7 @@ class CommandLine {
   bool TakeNumber(int letter, std::string_view argument, int64_t min, int64_t max, int exit_status,
                   std::string_view what, uint32_t* out);
   bool TakePort(std::string_view argument);
+  bool TakeUdpPort(std::string_view argument);
   bool TakeListen(std::string_view argument);
   bool TakeListenOne(std::string_view text);
   bool TakeMask(std::string_view argument);
@@ -280,7 +282,9 @@ class CommandLine {
   ParseResult result_;
   // -p: nothing for 0, which turns TCP off; kernel's choice for -1.
   std::optional<uint16_t> port_ = kDefaultPort;
+  bool port_given_ = false;
   bool tcp_asked_for_ = false;
+  std::optional<uint16_t> udp_port_;  // -U: nothing for 0; kernel's choice for -1
   struct PendingListen {
     std::string host;
     std::optional<uint16_t> port;  // Nothing: -p's, which may stand later on the command line.
@@ -323,9 +327,21 @@ bool CommandLine::TakePort(std::string_view argument) {
                                   ": the port must be a number from 1 to 65535, or -1 for any free "
                                   "one, or 0 for no TCP");
   }
-  tcp_asked_for_ = true;
+  tcp_asked_for_ = port_given_ = true;
   port_.reset();
   if (*port != 0) port_ = *port == -1 ? uint16_t{0} : static_cast<uint16_t>(*port);
+  return true;
+}
+
+bool CommandLine::TakeUdpPort(std::string_view argument) {
+  const std::optional<int64_t> port = ReadNumber(argument, -1, UINT16_MAX);
+  if (!port) {
+    return Refuse(kExitUsage, "-U " + std::string(argument) +
+                                  ": the port must be a number from 1 to 65535, or -1 for any free "
+                                  "one, or 0 for no UDP");
+  }
+  udp_port_.reset();
+  if (*port != 0) udp_port_ = *port == -1 ? uint16_t{0} : static_cast<uint16_t>(*port);
   return true;
 }
 
@@ -539,9 +555,7 @@ bool CommandLine::Take(int letter, std::string_view argument) {
       Notice("-W has no effect in torc: it has no watch command");
       return true;
     case 'U':
-      if (ReadNumber(argument, 0, 0)) return true;
-      return Refuse(kExitUsage, "-U " + std::string(argument) +
-                                    ": UDP is not available in this version of torc; only 0 is");
+      return TakeUdpPort(argument);
     case 'B':
       return TakeProtocol(argument);
     case 'f':
@@ -591,15 +605,19 @@ bool CommandLine::Finish() {
   }
   if (!options_.unix_socket.empty()) {
     if (tcp_asked_for_) Notice("-s takes the place of TCP: -p and -l have no effect");
+    if (udp_port_) Notice("-s takes the place of UDP: -U has no effect");
     return true;
   }
   if (listen_.empty()) listen_.push_back({"", std::nullopt});
+  // As in memcached: -U alone is the port of both, and a port in -l likewise.
+  if (udp_port_ && !port_given_) port_ = udp_port_;
   for (PendingListen& pending : listen_) {
+    if (udp_port_) options_.listen_udp.push_back({pending.host, pending.port.value_or(*udp_port_)});
     if (!pending.port) pending.port = port_;
     if (!pending.port) continue;  // -p 0
     options_.listen.push_back({std::move(pending.host), *pending.port});
   }
-  if (options_.listen.empty()) {
+  if (options_.listen.empty() && options_.listen_udp.empty()) {
     return Refuse(kExitUsage, "-p 0: there is nothing left to listen on; give a port, or -s");
   }
   return true;

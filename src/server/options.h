@@ -19,7 +19,7 @@
 
 namespace torc {
 
-// One TCP address to listen on.
+// One TCP address to listen on, or UDP address to receive on.
 struct ListenAddress {
   // A name or a numeric address, IPv6 without its brackets. Empty: every address of the machine.
   std::string host;
@@ -30,10 +30,11 @@ struct ListenAddress {
 
 struct Options {
   // -- Where to listen
-  std::vector<ListenAddress> listen;  // -l and -p. Empty exactly if unix_socket is not.
-  std::string unix_socket;            // -s: a path. It takes the place of TCP, as in memcached.
-  uint32_t unix_mask = 0700;          // -a: the socket's access rights, up to 0777.
-  uint32_t listen_backlog = 1024;     // -b
+  std::vector<ListenAddress> listen;      // -l and -p. Not empty without unix_socket or listen_udp.
+  std::vector<ListenAddress> listen_udp;  // -l and -U. Empty without -U, and with unix_socket.
+  std::string unix_socket;                // -s: a path. It takes the place of TCP, as in memcached.
+  uint32_t unix_mask = 0700;              // -a: the socket's access rights, up to 0777.
+  uint32_t listen_backlog = 1024;         // -b
   // -- What to use
   uint32_t shards = 4;                  // -t: 1 to kShardsMax
   uint64_t memory_bytes = 64ULL << 20;  // -m: a multiple of 1 MiB, at least twice item_bytes_max

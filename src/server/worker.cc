@@ -30,6 +30,7 @@ Worker::Worker(shard::Shard& shard, Shared& shared)
       operators_(core_, desk_),
       executor_(core_, desk_),
       reader_(core_, desk_, operators_, *this),
+      udp_(core_, desk_, reader_),
       connections_(shared.connections_max + 1) {
   shard.SetService(this);
   core_.counters.accepting.Set(1);
@@ -43,11 +44,21 @@ Worker::~Worker() {
 }
 
 void Worker::AddListener(int fd) {
-  if (acceptors_.empty()) ++core_.shared.accepting;
+  CountAsAccepting();
   Acceptor acceptor;
   acceptor.fd = fd;
   acceptors_.push_back(acceptor);
   core_.roster.AddListener(fd);
+}
+
+void Worker::AddDatagramSocket(int fd) {
+  CountAsAccepting();
+  udp_.AddSocket(fd);
+}
+
+void Worker::CountAsAccepting() {
+  if (!accepting_) ++core_.shared.accepting;
+  accepting_ = true;
 }
 
 // Completions.
@@ -68,6 +79,12 @@ void Worker::OnCompletion(const Completion& completion) {
         core_.Fail(Cause::kCloseFailed, completion.system_error);
       }
       Free(*static_cast<Connection*>(completion.owner));
+      break;
+    case Kind::kDatagram:
+      udp_.OnDatagram(completion);
+      break;
+    case Kind::kSendDatagram:
+      udp_.OnSent(completion);
       break;
     case Kind::kWake:
       break;
@@ -293,11 +310,14 @@ int64_t Worker::OnTurn(int64_t now_ns) {
   }
   Flush();
   pieces_used_ = send_bytes_ = 0;
+  udp_.Receive();
   NoteRingFailures();
 
   if (stopping_) {
-    if (accepting_ && std::none_of(acceptors_.begin(), acceptors_.end(),
-                                   [](const Acceptor& acceptor) { return acceptor.armed; })) {
+    // Conversations count as well: they may be waiting for other shards.
+    if (accepting_ && udp_.Done() &&
+        std::none_of(acceptors_.begin(), acceptors_.end(),
+                     [](const Acceptor& acceptor) { return acceptor.armed; })) {
       accepting_ = false;
       --core_.shared.accepting;
     }
@@ -312,6 +332,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
   for (const Acceptor& acceptor : acceptors_) {
     if (!acceptor.armed) return kAcceptPauseNs;
   }
+  if (!udp_.receiving()) return kAcceptPauseNs;
   return kSleepNsMax;
 }
 
@@ -370,7 +391,7 @@ void Worker::AfterRead(Connection& c, Reader::Step stop) {
     core_.shard.ring().Stop(Kind::kReceive, &c);
     c.stop_receive = true;
   }
-  if (c.in_head != nullptr && !HoldingList::Linked(c)) holding_.PushBack(c);
+  if (c.in_head != nullptr && !c.datagram && !HoldingList::Linked(c)) holding_.PushBack(c);
   KeepReceiving(c);
 }
 
@@ -468,7 +489,8 @@ void Worker::ResumeAccepting() {
 void Worker::Flush() {
   DirtyList again;
   while (Connection* const c = core_.dirty.PopFront()) {
-    if (!Send(*c) || CloseIfDone(*c)) again.PushBack(*c);
+    const bool again_next_turn = c->datagram ? udp_.Flush(*c) : !Send(*c) || CloseIfDone(*c);
+    if (again_next_turn) again.PushBack(*c);
   }
   core_.dirty.Splice(again);
 }
@@ -556,6 +578,7 @@ void Worker::StartStopping() {
   for (Acceptor& acceptor : acceptors_) {
     if (acceptor.armed) core_.shard.ring().Stop(Kind::kAccept, &acceptor);
   }
+  udp_.StartStopping();
   all_.ForEach([&](Connection& c) {
     c.read_closed = true;
     c.sent_at = core_.shard.now();
@@ -569,6 +592,7 @@ void Worker::StartStopping() {
 
 // Those that have taken nothing for long, or all.
 void Worker::CutOffSlowClients(bool all) {
+  if (all) udp_.CutOff();
   all_.ForEach([&](Connection& c) {
     if (!c.broken && (all || core_.shard.now() > c.sent_at + kStopSilenceSeconds)) {
       core_.Break(c, Cause::kStopCutOff);

@@ -22,6 +22,7 @@
 #include "src/server/operators.h"
 #include "src/server/reader.h"
 #include "src/server/task_desk.h"
+#include "src/server/udp.h"
 
 namespace torc::server {
 
@@ -32,6 +33,8 @@ class Worker final : public shard::Service, private GlobalCommands {
 
   // Accepts connections from a listening descriptor, which stays the caller's.
   void AddListener(int fd);
+  // Serves a bound datagram socket, likewise.
+  void AddDatagramSocket(int fd);
 
   void OnCompletion(const ring::Completion& completion) override;
   bool CanTakeRequest() const override { return !core_.batch.full(); }
@@ -58,6 +61,7 @@ class Worker final : public shard::Service, private GlobalCommands {
 
   void Accepted(int fd);
   void Adopt(int fd);
+  void CountAsAccepting();
   void Uncount();
   void Free(Connection& c);
 
@@ -90,6 +94,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   Operators operators_;
   Executor executor_;
   Reader reader_;
+  Udp udp_;
 
   Pool<Connection> connections_;
   AllList all_;
@@ -103,7 +108,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   uint32_t send_bytes_ = 0;   // likewise, of replies that are not small
   bool stalled_ = false;
   bool stopping_ = false;
-  bool accepting_ = true;  // counted in Shared::accepting
+  bool accepting_ = false;  // counted in Shared::accepting
   int64_t stop_deadline_ns_ = 0;
   // By the ring's counters.
   struct {
