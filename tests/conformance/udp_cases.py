@@ -11,6 +11,7 @@ import time
 from harness import Context, case
 from lib.ports import free_port
 from lib.server import Server
+from stats_cases import wait_for
 from story import shorten
 
 HEADER = struct.Struct(">HHHH")
@@ -136,6 +137,8 @@ def quiet(context: Context) -> None:
     with server, UdpClient(port, context.target.timeout) as udp:
         udp.send(b"set a 0 0 1 noreply\r\nx\r\n")
         udp.is_silent()
+        # Another datagram's command may be executed before it is.
+        wait_for(lambda: udp.ask(b"get a\r\n", b"END\r\n") != [b"END\r\n"], "a is stored")
         udp.says(b"get a\r\nset a 0 0 1 noreply\r\ny\r\nget a\r\n",
                  b"VALUE a 0 1\r\nx\r\nEND\r\n", b"VALUE a 0 1\r\ny\r\nEND\r\n")
 
