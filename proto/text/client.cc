@@ -93,11 +93,16 @@ struct Word {
 
 // The replies that are the same bytes always.
 constexpr Word kWords[] = {
-    {kEnd, TextReplyKind::kEnd},           {kStored, TextReplyKind::kStored},
-    {kNotFound, TextReplyKind::kNotFound}, {kNotStored, TextReplyKind::kNotStored},
-    {kExists, TextReplyKind::kExists},     {kDeleted, TextReplyKind::kDeleted},
-    {kTouched, TextReplyKind::kTouched},   {kOk, TextReplyKind::kOk},
-    {kReset, TextReplyKind::kReset},       {kMetaNoop, TextReplyKind::kMetaNoop},
+    {kEnd, TextReplyKind::kEnd},
+    {kStoredLine, TextReplyKind::kStored},
+    {kNotFoundLine, TextReplyKind::kNotFound},
+    {kNotStoredLine, TextReplyKind::kNotStored},
+    {kExistsLine, TextReplyKind::kExists},
+    {kDeletedLine, TextReplyKind::kDeleted},
+    {kTouchedLine, TextReplyKind::kTouched},
+    {kOkLine, TextReplyKind::kOk},
+    {kReset, TextReplyKind::kReset},
+    {kMetaNoop, TextReplyKind::kMetaNoop},
 };
 
 std::string_view WithoutLineEnd(std::string_view line) {

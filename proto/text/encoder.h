@@ -23,13 +23,13 @@ namespace torc::proto {
 
 inline constexpr std::string_view kLineEnd = "\r\n";
 inline constexpr std::string_view kEnd = "END\r\n";
-inline constexpr std::string_view kStored = "STORED\r\n";
-inline constexpr std::string_view kNotStored = "NOT_STORED\r\n";
-inline constexpr std::string_view kExists = "EXISTS\r\n";
-inline constexpr std::string_view kNotFound = "NOT_FOUND\r\n";
-inline constexpr std::string_view kDeleted = "DELETED\r\n";
-inline constexpr std::string_view kTouched = "TOUCHED\r\n";
-inline constexpr std::string_view kOk = "OK\r\n";
+inline constexpr std::string_view kStoredLine = "STORED\r\n";
+inline constexpr std::string_view kNotStoredLine = "NOT_STORED\r\n";
+inline constexpr std::string_view kExistsLine = "EXISTS\r\n";
+inline constexpr std::string_view kNotFoundLine = "NOT_FOUND\r\n";
+inline constexpr std::string_view kDeletedLine = "DELETED\r\n";
+inline constexpr std::string_view kTouchedLine = "TOUCHED\r\n";
+inline constexpr std::string_view kOkLine = "OK\r\n";
 inline constexpr std::string_view kReset = "RESET\r\n";
 inline constexpr std::string_view kMetaEnd = "EN\r\n";
 inline constexpr std::string_view kMetaNoop = "MN\r\n";

@@ -45,6 +45,7 @@ enum class Cause : uint8_t {
   kLineTooLong,
   kHttpRequest,
   kValueCutOff,
+  kDatagramNoRequest,
 
   // Likewise, of meta commands and of the binary protocol.
   kMetaFlagNotAlnum,
@@ -134,10 +135,14 @@ enum class Cause : uint8_t {
   kSlowClientDropped,
   kIdleTimeout,
   kStopCutOff,
+  kDatagramDropped,
+  kDatagramReceiveFailed,
+  kDatagramReplyLost,
 
   // What waits, or takes the longer way; nothing is lost.
   kReceiveNoBuffer,
   kReceiveNoMemory,
+  kDatagramsWait,
   kSendNoMemory,
   kBuffersShort,
   kReliefNoMemory,
@@ -216,6 +221,9 @@ inline constexpr std::array<CauseRow, kCauseCount> kCauses = {{
      "a browser or a health check was pointed at this port"},
     {Cause::kValueCutOff, "value_cut_off", "a connection ended inside a value", "",
      "a client died or gave up in the middle of a store: is its time limit too short?"},
+    {Cause::kDatagramNoRequest, "datagram_no_request",
+     "a datagram that is no request: too short, or one of several", "",
+     "over UDP a request must fit one datagram, which the client must say: use TCP for more"},
 
     {Cause::kMetaFlagNotAlnum, "meta_flag_not_alnum",
      "a flag of a meta command begins with neither a letter nor a digit", internal::kBadFormat,
@@ -435,12 +443,25 @@ inline constexpr std::array<CauseRow, kCauseCount> kCauses = {{
     {Cause::kStopCutOff, "stop_cut_off",
      "a connection was cut off: the server stops and its client does not read", "",
      "nothing: it took nothing for two seconds, or ten were not enough"},
+    {Cause::kDatagramDropped, "datagram_dropped",
+     "a datagram was dropped: its socket was full of others", "",
+     "more arrives over UDP than the shard can serve: TCP does not drop, net.core.rmem_max bounds "
+     "what waits"},
+    {Cause::kDatagramReceiveFailed, "datagram_receive_failed",
+     "the kernel rejects receiving datagrams; it is tried again after a pause", "",
+     "should not happen: -v prints the kernel's error, please report it"},
+    {Cause::kDatagramReplyLost, "datagram_reply_lost",
+     "a reply over UDP could not be sent, and was dropped", "",
+     "-v prints the kernel's error: no route, a firewall, no memory; or a value beyond 91 MB"},
 
     {Cause::kReceiveNoBuffer, "receive_no_buffer",
      "a receive ended because all of its shard's buffers were in use", "",
      "it starts again by itself; growing fast: more shards have more buffers"},
     {Cause::kReceiveNoMemory, "receive_no_memory", "the kernel has no memory for a receive", "",
      "it starts again by itself; the machine or the control group is out of memory"},
+    {Cause::kDatagramsWait, "datagrams_wait",
+     "datagrams wait in their socket: as many as may be are being served", "",
+     "harmless unless datagram_dropped grows"},
     {Cause::kSendNoMemory, "send_no_memory", "the kernel has no memory for a send", "",
      "it is tried again; see net.ipv4.tcp_mem and the control group's memory"},
     {Cause::kBuffersShort, "buffers_short",

@@ -19,11 +19,13 @@
 #ifndef TORC_SRC_RING_RING_H_
 #define TORC_SRC_RING_RING_H_
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "src/base/types.h"
 
@@ -37,11 +39,13 @@ struct Socket {
 };
 
 enum class Kind : uint8_t {
-  kAccept = 1,   // `result` is a plain file descriptor, owned by the receiver of the completion
-  kReceive = 2,  // `data`, `result` bytes in provided buffer `buffer`
-  kSend = 3,     // `result` bytes were sent, perhaps fewer than asked
-  kWake = 4,     // another thread called Wake; `owner` is null
-  kClose = 5,    // the socket is closed
+  kAccept = 1,    // `result` is a plain file descriptor, owned by the receiver of the completion
+  kReceive = 2,   // `data`, `result` bytes in provided buffer `buffer`
+  kSend = 3,      // `result` bytes were sent, perhaps fewer than asked
+  kWake = 4,      // another thread called Wake; `owner` is null
+  kClose = 5,     // the socket is closed
+  kDatagram = 6,  // `data`, `result` bytes from `peer`, in datagram buffer `buffer`
+  kSendDatagram = 7,  // it left, whole
 };
 
 // Why an operation ended, where it did not end well.
@@ -59,15 +63,25 @@ enum class Status : uint8_t {
 using BufferId = uint16_t;
 inline constexpr BufferId kNoBuffer = 0xFFFF;
 
+// A datagram buffer holds any datagram there can be (65,507 bytes), and its sender's address.
+inline constexpr uint32_t kDatagramBufferBytes = 68 << 10;
+
+// The size of an address of the internet, by its family.
+inline socklen_t SizeOf(const sockaddr* address) {
+  return address->sa_family == AF_INET6 ? 28 : 16;
+}
+
 struct Completion {
-  void* owner = nullptr;        // as given with the operation
-  const char* data = nullptr;   // kReceive: the bytes, valid until ReturnBuffer(buffer)
+  void* owner = nullptr;  // as given with the operation
+  // kReceive, kDatagram: the bytes, valid until ReturnBuffer(buffer), ReturnDatagram(buffer).
+  const char* data = nullptr;
   int32_t result = 0;           // by kind; 0 where status is not kOk
   int32_t system_error = 0;     // the errno behind status, for logs only
-  BufferId buffer = kNoBuffer;  // kReceive: to be given back by ReturnBuffer, once
+  BufferId buffer = kNoBuffer;  // kReceive, kDatagram: to be given back so, once
   Kind kind = Kind::kWake;
   Status status = Status::kOk;
   bool more = false;  // a multishot operation goes on; false: this was its last completion
+  const sockaddr* peer = nullptr;  // kDatagram: who sent it; lies in the buffer, too
 };
 
 // What another thread needs to wake a ring.
@@ -114,8 +128,8 @@ class Ring {
   // again. What one turn receives is bounded, but not each operation's share of it.
   virtual void Receive(Socket socket, void* owner) = 0;
 
-  // Asks an armed Receive or Accept of this `owner` to end; its last completion tells when it has
-  // (kCancelled, or whatever came first).
+  // Asks an armed Receive, ReceiveDatagrams or Accept of this `owner` to end; its last completion
+  // tells when it has (kCancelled, or whatever came first).
   virtual void Stop(Kind kind, void* owner) = 0;
 
   // Sends the bytes of `pieces` in order. The iovec array must stay until the next Turn returns,
@@ -132,6 +146,19 @@ class Ring {
 
   // Closes the socket; no other operation may be under way on it. One completion of kClose.
   virtual void Close(Socket socket, void* owner) = 0;
+
+  // Receives from a datagram socket of the internet, a plain descriptor that stays the caller's,
+  // into the ring's datagram buffers, until it fails, is stopped, or these run out (multishot; ends
+  // as Receive may, and always with kNoBuffers in a ring without any). What finds no buffer waits
+  // in the socket, and is dropped there when that is full.
+  virtual void ReceiveDatagrams(int fd, void* owner) = 0;
+
+  // Sends one datagram. The bytes and the address must stay until the completion. Several may be
+  // under way, but then arrive in any order.
+  virtual void SendDatagram(int fd, std::string_view bytes, const sockaddr* to, void* owner) = 0;
+
+  // Gives a datagram buffer back. The bytes are gone from here on.
+  virtual void ReturnDatagram(BufferId buffer) = 0;
 
   // Gives a provided buffer back to the kernel. The bytes are gone from here on.
   virtual void ReturnBuffer(BufferId buffer) = 0;

@@ -113,6 +113,10 @@ class Bed {
   virtual Ring& ring() = 0;
   virtual int listener() = 0;
   virtual std::unique_ptr<Peer> Connect() = 0;
+  // A datagram socket, and a client of it: sends, and takes what has arrived; never waits.
+  virtual int datagram_socket() = 0;
+  virtual void SendDatagram(std::string_view bytes) = 0;
+  virtual std::vector<std::string> TakeDatagrams() = 0;
 
   // Turns until `done`, or until it has clearly failed.
   bool Until(const std::function<bool()>& done) {
@@ -149,6 +153,36 @@ class UringBed final : public Bed {
   ~UringBed() override {
     ring_.reset();
     close(listener_);
+    if (datagram_socket_ >= 0) close(datagram_socket_);
+    if (datagram_client_ >= 0) close(datagram_client_);
+  }
+  int datagram_socket() override {
+    if (datagram_socket_ >= 0) return datagram_socket_;
+    datagram_socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    datagram_client_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    REQUIRE(bind(datagram_socket_, any, size) == 0);
+    REQUIRE(getsockname(datagram_socket_, any, &size) == 0);
+    REQUIRE(connect(datagram_client_, any, size) == 0);
+    return datagram_socket_;
+  }
+  void SendDatagram(std::string_view bytes) override {
+    REQUIRE(send(datagram_client_, bytes.data(), bytes.size(), 0) ==
+            static_cast<ssize_t>(bytes.size()));
+  }
+  std::vector<std::string> TakeDatagrams() override {
+    std::vector<std::string> taken;
+    for (;;) {
+      std::string bytes(65536, '\0');
+      const ssize_t n = recv(datagram_client_, bytes.data(), bytes.size(), MSG_DONTWAIT);
+      if (n < 0) return taken;
+      bytes.resize(static_cast<size_t>(n));
+      taken.push_back(bytes);
+    }
   }
   Ring& ring() override { return *ring_; }
   int listener() override { return listener_; }
@@ -157,6 +191,8 @@ class UringBed final : public Bed {
  private:
   std::unique_ptr<Ring> ring_;
   int listener_;
+  int datagram_socket_ = -1;
+  int datagram_client_ = -1;
   uint16_t port_ = 0;
 };
 
@@ -169,10 +205,20 @@ class SimBed final : public Bed {
   std::unique_ptr<Peer> Connect() override {
     return std::make_unique<SimPeer>(world_.Connect(listener_));
   }
+  int datagram_socket() override { return datagram_socket_; }
+  void SendDatagram(std::string_view bytes) override {
+    world_.SendTo(datagram_socket_, kClientPort, bytes);
+  }
+  std::vector<std::string> TakeDatagrams() override {
+    return world_.TakeDatagrams(datagram_socket_, kClientPort);
+  }
 
  private:
+  static constexpr uint16_t kClientPort = 40'000;
+
   SimWorld world_;
   int listener_;
+  int datagram_socket_ = world_.OpenDatagrams();
 };
 
 // What of the kernel's features the real ring under test may use.
@@ -191,6 +237,7 @@ UringOptions OptionsOf(Shape shape) {
 
 struct Limits {
   uint32_t buffer_count = 16;
+  uint32_t datagram_buffer_count = 4;
 };
 
 // Runs `story` on every kind of ring.
@@ -199,6 +246,7 @@ void OnEveryRing(const std::function<void(Bed&)>& story, Limits limits = {}) {
     CAPTURE(name);
     UringOptions options = OptionsOf(shape);
     options.buffer_count = limits.buffer_count;
+    options.datagram_buffer_count = limits.datagram_buffer_count;
     UringBed bed(options);
     story(bed);
   };
@@ -209,6 +257,7 @@ void OnEveryRing(const std::function<void(Bed&)>& story, Limits limits = {}) {
     CAPTURE(seed);
     SimOptions options = seed == 1 ? SimOptions() : SimOptions::Rough();
     options.buffer_count = limits.buffer_count;
+    options.datagram_buffer_count = limits.datagram_buffer_count;
     SimBed bed(seed, options);
     story(bed);
   }
@@ -544,6 +593,118 @@ TEST_CASE("a reset connection ends receive and send") {
     talk.connection.Send("anyone there?");
     REQUIRE(bed.Until([&] { return !talk.connection.sending; }));
     CHECK(talk.connection.send_status == Status::kReset);
+  });
+}
+
+// ---- datagrams
+
+// A datagram server: keeps a receive armed unless it holds all buffers, and echoes on demand.
+struct alignas(8) DatagramServer {
+  DatagramServer(Bed& b) : bed(b) {
+    bed.on_completion = [this](const Completion& c) { On(c); };
+    Arm();
+  }
+  void Arm() {
+    bed.ring().ReceiveDatagrams(bed.datagram_socket(), this);
+    armed = true;
+  }
+  void On(const Completion& c) {
+    CHECK(c.owner == this);
+    if (c.kind == Kind::kSendDatagram) {
+      REQUIRE(sending > 0);
+      --sending;
+      CHECK(c.status == Status::kOk);
+      CHECK(!c.more);
+      sent_bytes += static_cast<size_t>(c.result);
+      return;
+    }
+    REQUIRE(c.kind == Kind::kDatagram);
+    REQUIRE(armed);
+    if (c.buffer != kNoBuffer) {
+      received.emplace_back(c.data, static_cast<size_t>(c.result));
+      REQUIRE(c.peer->sa_family == AF_INET);
+      peer = *reinterpret_cast<const sockaddr_in*>(c.peer);
+      held.push_back(c.buffer);
+      if (!hold) Release();
+    }
+    if (c.more) return;
+    armed = false;
+    status = c.status;
+    no_buffers = no_buffers || c.status == Status::kNoBuffers;
+    if (c.status == Status::kOk || (c.status == Status::kNoBuffers && !hold)) Arm();
+  }
+  void Release() {
+    for (const BufferId buffer : held) bed.ring().ReturnDatagram(buffer);
+    held.clear();
+  }
+  void Send(std::string_view bytes) {
+    ++sending;
+    bed.ring().SendDatagram(bed.datagram_socket(), bytes, reinterpret_cast<sockaddr*>(&peer), this);
+  }
+  void End() {
+    if (armed) bed.ring().Stop(Kind::kDatagram, this);
+    hold = true;
+    CHECK(bed.Until([&] { return !armed && sending == 0; }));
+    Release();
+  }
+
+  Bed& bed;
+  std::vector<std::string> received;
+  std::vector<BufferId> held;
+  sockaddr_in peer{};
+  bool armed = false;
+  bool hold = false;
+  bool no_buffers = false;
+  int sending = 0;
+  size_t sent_bytes = 0;
+  Status status = Status::kOk;
+};
+
+TEST_CASE("datagrams arrive whole, with whom to answer") {
+  OnEveryRing([](Bed& bed) {
+    DatagramServer server(bed);
+    const std::string large(65'507, 'x');  // the largest there can be
+    for (const std::string& bytes :
+         {std::string("a"), std::string(), std::string(1400, 'b'), large}) {
+      bed.SendDatagram(bytes);
+    }
+    REQUIRE(bed.Until([&] { return server.received.size() == 4; }));
+    CHECK(server.received[0] == "a");
+    CHECK(server.received[1].empty());
+    CHECK(server.received[2] == std::string(1400, 'b'));
+    CHECK(server.received[3] == large);
+    const std::string reply(1400, 'r');
+    server.Send(reply);
+    REQUIRE(bed.Until([&] { return server.sending == 0; }));
+    CHECK(server.sent_bytes == reply.size());
+    std::vector<std::string> taken;
+    CHECK(bed.Until([&] {
+      if (taken.empty()) taken = bed.TakeDatagrams();
+      return !taken.empty();
+    }));
+    CHECK(taken == std::vector<std::string>{reply});
+    server.End();
+    CHECK(server.status == Status::kCancelled);
+  });
+}
+
+TEST_CASE("when all datagram buffers are held the receive ends, and goes on when one is back") {
+  OnEveryRing([](Bed& bed) {
+    DatagramServer server(bed);
+    server.hold = true;
+    for (char byte = '0'; byte < '8'; ++byte) bed.SendDatagram({&byte, 1});
+    REQUIRE(bed.Until([&] {
+      if (!server.armed && server.held.size() < 4) server.Arm();  // a simulated lack comes earlier
+      return !server.armed && server.held.size() == 4;
+    }));
+    CHECK(server.no_buffers);
+    server.hold = false;
+    server.Release();
+    server.Arm();
+    REQUIRE(bed.Until([&] { return server.received.size() == 8; }));
+    for (size_t i = 0; i < 8; ++i)
+      CHECK(server.received[i] == std::string(1, '0' + static_cast<char>(i)));
+    server.End();
   });
 }
 

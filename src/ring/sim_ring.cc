@@ -1,6 +1,8 @@
 #include "src/ring/sim_ring.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -18,6 +20,7 @@ namespace {
 // Far above what a process can have open, so that a stray system call on one fails with EBADF.
 constexpr int kListenerBase = 1 << 28;
 constexpr int kConnectionBase = 1 << 29;
+constexpr int kDatagramBase = 3 << 28;
 
 struct Connection {
   std::string to_server;
@@ -33,6 +36,17 @@ struct Listener {
   std::deque<size_t> waiting;  // connections
 };
 
+struct Datagram {
+  uint16_t port = 0;  // the client's
+  std::string bytes;
+};
+
+struct DatagramSocket {
+  std::deque<Datagram> to_server;
+  std::deque<Datagram> to_clients;
+  bool receiving = false;  // until the last completion was delivered
+};
+
 class SimRing;
 
 }  // namespace
@@ -46,10 +60,17 @@ struct SimState {
     return listeners[static_cast<size_t>(fd - kListenerBase)];
   }
 
+  DatagramSocket& datagram_socket(int fd) {
+    CHECK(fd >= kDatagramBase &&
+          static_cast<size_t>(fd) < size_t{kDatagramBase} + datagram_sockets.size());
+    return datagram_sockets[static_cast<size_t>(fd - kDatagramBase)];
+  }
+
   SimOptions options;
   Random random;
   std::vector<std::unique_ptr<SimRing>> rings;
   std::vector<Listener> listeners;
+  std::vector<DatagramSocket> datagram_sockets;
   std::vector<std::unique_ptr<Connection>> connections;
   size_t descriptors_unattached = 0;  // accepted, and no ring has them
   uint64_t operations = 0;            // numbers given to operations so far
@@ -73,7 +94,7 @@ struct Operation {
   uint64_t number = 0;
   Kind kind = Kind::kAccept;
   void* owner = nullptr;
-  int32_t target = -1;  // socket number, or listener for accept
+  int32_t target = -1;  // socket number; listener for accept, descriptor for datagrams
   bool stopping = false;
   bool ended = false;  // its last completion is under way
   // Send.
@@ -81,6 +102,7 @@ struct Operation {
   std::vector<iovec> pieces;              // after it
   size_t sent = 0;
   size_t size = 0;
+  const sockaddr* to = nullptr;  // SendDatagram
   // The turn before which its next completion must not be delivered.
   uint64_t due_turn = 0;
 };
@@ -97,7 +119,13 @@ enum class BufferState : uint8_t { kFree, kFilled, kLent };
 class SimRing final : public Ring {
  public:
   SimRing(SimState* world, size_t index)
-      : world_(*world), index_(index), buffers_(world->options.buffer_count) {
+      : world_(*world),
+        index_(index),
+        buffers_(world->options.buffer_count),
+        datagrams_(world->options.datagram_buffer_count) {
+    for (uint32_t i = 0; i < datagrams_.size(); ++i) {
+      datagrams_free_.push_back(static_cast<BufferId>(i));
+    }
     for (uint32_t i = 0; i < buffers_.size(); ++i) free_.push_back(static_cast<BufferId>(i));
   }
 
@@ -123,6 +151,14 @@ class SimRing final : public Ring {
     end.closed = true;
     Queue(Kind::kClose, socket.value, owner);
   }
+  void ReceiveDatagrams(int fd, void* owner) override {
+    DatagramSocket& socket = world_.datagram_socket(fd);
+    CHECK(!socket.receiving);
+    socket.receiving = true;
+    Queue(Kind::kDatagram, fd, owner);
+  }
+  void SendDatagram(int fd, std::string_view bytes, const sockaddr* to, void* owner) override;
+  void ReturnDatagram(BufferId buffer) override;
   void ReturnBuffer(BufferId buffer) override;
   WakeTarget wake_target() const override { return {static_cast<int32_t>(index_), -1}; }
   void Wake(const WakeTarget& target) override;
@@ -136,6 +172,7 @@ class SimRing final : public Ring {
   struct Buffer {
     BufferState state = BufferState::kFree;
     std::unique_ptr<char[]> bytes;  // exactly those received
+    sockaddr_in peer;               // of a datagram
   };
 
   Random& random() { return world_.random; }
@@ -160,6 +197,8 @@ class SimRing final : public Ring {
   void ProceedReceive(Operation* operation);
   void ProceedSend(Operation* operation);
   void ProceedClose(Operation* operation);
+  void ProceedDatagram(Operation* operation);
+  void ProceedSendDatagram(Operation* operation);
   bool CanProceed(const Operation& operation) const;
   size_t Transfer(Operation* operation, Connection* connection);
 
@@ -180,6 +219,8 @@ class SimRing final : public Ring {
   std::vector<Completion> completions_;
   std::vector<Buffer> buffers_;
   std::deque<BufferId> free_;
+  std::vector<Buffer> datagrams_;
+  std::deque<BufferId> datagrams_free_;
   Counters counters_;
 };
 
@@ -233,6 +274,22 @@ void SimRing::Shutdown(Socket socket) {
       }
     }
   }
+}
+
+void SimRing::SendDatagram(int fd, std::string_view bytes, const sockaddr* to, void* owner) {
+  static_cast<void>(world_.datagram_socket(fd));
+  Operation& operation = Queue(Kind::kSendDatagram, fd, owner);
+  operation.pieces.push_back({const_cast<char*>(bytes.data()), bytes.size()});
+  operation.size = bytes.size();
+  operation.to = to;
+}
+
+void SimRing::ReturnDatagram(BufferId buffer) {
+  CHECK_LT(buffer, datagrams_.size());
+  CHECK(datagrams_[buffer].state == BufferState::kLent);
+  datagrams_[buffer].state = BufferState::kFree;
+  datagrams_[buffer].bytes.reset();
+  datagrams_free_.push_back(buffer);
 }
 
 void SimRing::ReturnBuffer(BufferId buffer) {
@@ -298,6 +355,10 @@ void SimRing::Proceed(Operation* operation) {
       return ProceedSend(operation);
     case Kind::kClose:
       return ProceedClose(operation);
+    case Kind::kDatagram:
+      return ProceedDatagram(operation);
+    case Kind::kSendDatagram:
+      return ProceedSendDatagram(operation);
     case Kind::kWake:
       break;
   }
@@ -440,8 +501,68 @@ void SimRing::ProceedClose(Operation* operation) {
   Finish(operation, Status::kOk, 0);
 }
 
+void SimRing::ProceedDatagram(Operation* operation) {
+  DatagramSocket& socket = world_.datagram_socket(operation->target);
+  while (!operation->ended) {
+    if (operation->stopping) return Finish(operation, Status::kCancelled, ECANCELED);
+    if (socket.to_server.empty()) return;
+    if (random().Chance(options().no_memory_chance)) {
+      return Finish(operation, Status::kNoMemory, ENOMEM);
+    }
+    if (datagrams_free_.empty() || random().Chance(options().no_buffers_chance)) {
+      return Finish(operation, Status::kNoBuffers, ENOBUFS);
+    }
+    const Datagram datagram = std::move(socket.to_server.front());
+    socket.to_server.pop_front();
+    const BufferId id = datagrams_free_.front();
+    datagrams_free_.pop_front();
+    Buffer& buffer = datagrams_[id];
+    buffer.state = BufferState::kFilled;
+    buffer.bytes = std::make_unique_for_overwrite<char[]>(datagram.bytes.size());
+    std::memcpy(buffer.bytes.get(), datagram.bytes.data(), datagram.bytes.size());
+    buffer.peer = {};
+    buffer.peer.sin_family = AF_INET;
+    buffer.peer.sin_port = htons(datagram.port);
+    const bool last = random().Chance(options().overflow_chance);
+    if (last) counters_.completion_overflows.Add(1);
+    operation->ended = last;
+    Post(operation, {.owner = operation->owner,
+                     .data = buffer.bytes.get(),
+                     .result = static_cast<int32_t>(datagram.bytes.size()),
+                     .buffer = id,
+                     .kind = Kind::kDatagram,
+                     .more = !last,
+                     .peer = reinterpret_cast<const sockaddr*>(&buffer.peer)});
+  }
+}
+
+void SimRing::ProceedSendDatagram(Operation* operation) {
+  if (random().Chance(options().no_memory_chance)) {
+    return Finish(operation, Status::kNoMemory, ENOMEM);
+  }
+  if (random().Chance(options().rejected_chance)) {
+    return Finish(operation, Status::kRejected, EINVAL);
+  }
+  const iovec& piece = operation->pieces.front();
+  const auto& to = *reinterpret_cast<const sockaddr_in*>(operation->to);
+  CHECK_EQ(to.sin_family, AF_INET);
+  if (!random().Chance(options().datagram_loss_chance)) {
+    world_.datagram_socket(operation->target)
+        .to_clients.push_back(
+            {ntohs(to.sin_port),
+             std::string(static_cast<const char*>(piece.iov_base), piece.iov_len)});
+  }
+  Finish(operation, Status::kOk, 0, static_cast<int32_t>(operation->size));
+}
+
 bool SimRing::CanProceed(const Operation& operation) const {
-  if (operation.stopping || operation.kind == Kind::kClose) return true;
+  if (operation.stopping || operation.kind == Kind::kClose ||
+      operation.kind == Kind::kSendDatagram) {
+    return true;
+  }
+  if (operation.kind == Kind::kDatagram) {
+    return !world_.datagram_socket(operation.target).to_server.empty();
+  }
   if (operation.kind == Kind::kAccept) {
     return !world_.listener(operation.target).waiting.empty();
   }
@@ -494,7 +615,13 @@ void SimRing::Deliver() {
 void SimRing::Record(const Pending& pending) {
   const Completion& completion = pending.completion;
   completions_.push_back(completion);
-  if (completion.buffer != kNoBuffer) {
+  if (completion.kind == Kind::kDatagram) {
+    if (completion.buffer != kNoBuffer) {
+      CHECK(datagrams_[completion.buffer].state == BufferState::kFilled);
+      datagrams_[completion.buffer].state = BufferState::kLent;
+    }
+    if (!completion.more) world_.datagram_socket(pending.target).receiving = false;
+  } else if (completion.buffer != kNoBuffer) {
     CHECK(buffers_[completion.buffer].state == BufferState::kFilled);
     buffers_[completion.buffer].state = BufferState::kLent;
     counters_.buffers_lent.Add(1);
@@ -531,6 +658,7 @@ void SimRing::CheckEnded() const {
   CHECK_EQ(active_.size(), 0);
   CHECK_EQ(pending_.size(), 0);
   CHECK_EQ(free_.size(), buffers_.size());
+  CHECK_EQ(datagrams_free_.size(), datagrams_.size());
   for (const Endpoint& end : endpoints_) CHECK(end.closed);
 }
 
@@ -582,6 +710,25 @@ SimClient SimWorld::Connect(int listener, uint32_t window_bytes) {
   state_->connections.push_back(std::move(connection));
   state_->listener(listener).waiting.push_back(index);
   return SimClient(this, index);
+}
+
+int SimWorld::OpenDatagrams() {
+  state_->datagram_sockets.emplace_back();
+  return kDatagramBase + static_cast<int>(state_->datagram_sockets.size()) - 1;
+}
+
+void SimWorld::SendTo(int socket, uint16_t port, std::string_view bytes) {
+  state_->datagram_socket(socket).to_server.push_back({port, std::string(bytes)});
+}
+
+std::vector<std::string> SimWorld::TakeDatagrams(int socket, uint16_t port) {
+  std::deque<Datagram>& waiting = state_->datagram_socket(socket).to_clients;
+  std::vector<std::string> taken;
+  for (const Datagram& datagram : waiting) {
+    if (datagram.port == port) taken.push_back(datagram.bytes);
+  }
+  std::erase_if(waiting, [port](const Datagram& datagram) { return datagram.port == port; });
+  return taken;
 }
 
 void SimWorld::SetOptions(const SimOptions& options) { state_->options = options; }

@@ -32,6 +32,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "src/ring/ring.h"
 
@@ -40,6 +41,7 @@ namespace torc::ring {
 struct SimOptions {
   uint32_t buffer_count = 16;
   uint32_t buffer_size_bytes = 2048;
+  uint32_t datagram_buffer_count = 4;
   uint32_t completions_per_turn_max = 64;
   // What a connection holds in each direction between writer and reader.
   uint32_t window_bytes = 16 * 1024;
@@ -56,10 +58,11 @@ struct SimOptions {
       0;  // a full completion queue: counted, and the multishot operation ends
   uint32_t file_limit_chance =
       0;  // an accept ends with kFileLimit; the connection waits in the queue
-  uint32_t no_memory_chance = 0;    // an accept, receive or send ends with kNoMemory
-  uint32_t reset_chance = 0;        // a connection breaks, perhaps before it is accepted
-  uint32_t rejected_chance = 0;     // an accept, receive or send ends with kRejected
-  uint32_t wake_repeat_chance = 0;  // a wake comes twice
+  uint32_t no_memory_chance = 0;      // an accept, receive or send ends with kNoMemory
+  uint32_t datagram_loss_chance = 0;  // one that is sent does not arrive
+  uint32_t reset_chance = 0;          // a connection breaks, perhaps before it is accepted
+  uint32_t rejected_chance = 0;       // an accept, receive or send ends with kRejected
+  uint32_t wake_repeat_chance = 0;    // a wake comes twice
 
   // Every mishap often, except those that lose a connection.
   static SimOptions Rough();
@@ -105,6 +108,13 @@ class SimWorld {
   int Listen();
   // A connection in the queue of `listener`. `window_bytes` 0: as the options say.
   SimClient Connect(int listener, uint32_t window_bytes = 0);
+
+  // A new datagram socket, to be given to Ring::ReceiveDatagrams and SendDatagram.
+  int OpenDatagrams();
+  // Puts a datagram in the queue of `socket`, from the client that has `port`.
+  void SendTo(int socket, uint16_t port, std::string_view bytes);
+  // What `socket` has sent to that client since.
+  std::vector<std::string> TakeDatagrams(int socket, uint16_t port);
 
   // Another set of mishaps from here on. Buffers stay as they are.
   void SetOptions(const SimOptions& options);

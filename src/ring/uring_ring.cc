@@ -22,8 +22,9 @@
 namespace torc::ring {
 namespace {
 
-// Only one group of provided buffers per ring.
+// Groups of provided buffers: for streams, and for datagrams.
 constexpr uint16_t kBufferGroup = 0;
+constexpr uint16_t kDatagramGroup = 1;
 // Provided buffers offered to the kernel at first. It uses them in turn, all that are offered, so
 // that offering 4 MB for one connection's sake makes 4 MB resident; and it fills all that it can
 // within one call, which copies 4 MB then. More are offered as soon as the completions of one turn
@@ -85,7 +86,8 @@ Status StatusOf(Kind kind, int system_error) {
     case ENFILE:  // fs.file-max
       return Status::kFileLimit;
     case ENOBUFS:  // receive: the group of provided buffers is empty; elsewhere: no socket memory
-      return kind == Kind::kReceive ? Status::kNoBuffers : Status::kNoMemory;
+      return kind == Kind::kReceive || kind == Kind::kDatagram ? Status::kNoBuffers
+                                                               : Status::kNoMemory;
     case ENOMEM:  // memory of the kernel or of our control group
       return Status::kNoMemory;
     case ECANCELED:  // Stop, Shutdown, or the end of the ring
@@ -126,6 +128,9 @@ class Implementation final : public UringRing {
   void Send(Socket socket, std::span<const iovec> pieces, bool more_follows, void* owner) override;
   void Shutdown(Socket socket) override;
   void Close(Socket socket, void* owner) override;
+  void ReceiveDatagrams(int fd, void* owner) override;
+  void SendDatagram(int fd, std::string_view bytes, const sockaddr* to, void* owner) override;
+  void ReturnDatagram(BufferId buffer) override;
   void ReturnBuffer(BufferId buffer) override;
   WakeTarget wake_target() const override { return {ring_.ring_fd, event_fd_}; }
   void Wake(const WakeTarget& target) override;
@@ -138,6 +143,7 @@ class Implementation final : public UringRing {
   // Init, in steps.
   [[nodiscard]] bool InitRing(std::string* error);
   [[nodiscard]] bool InitBuffers(std::string* error);
+  [[nodiscard]] bool InitDatagramBuffers(std::string* error);
   void InitDirectTable();
   // Binds the ring to this thread and lets it run.
   void Start();
@@ -157,7 +163,13 @@ class Implementation final : public UringRing {
   void Reap();
   void Deliver(const io_uring_cqe& cqe);
   void DeliverReceive(const io_uring_cqe& cqe, Completion* completion);
+  void DeliverDatagram(const io_uring_cqe& cqe, Completion* completion);
   void DeliverInternal(const io_uring_cqe& cqe);
+
+  char* DatagramData(uint32_t buffer) const {
+    return datagrams_.data() + size_t{buffer} * kDatagramBufferBytes;
+  }
+  void OfferDatagram(uint32_t buffer);
 
   char* BufferData(uint32_t buffer) const {
     return buffers_.data() + size_t{buffer} * options_.buffer_size_bytes;
@@ -192,6 +204,12 @@ class Implementation final : public UringRing {
   uint32_t turn_buffers_ = 0;    // that this turn's receives took
   uint64_t turn_bytes_ = 0;      // in them
 
+  Pages datagram_ring_pages_;
+  Pages datagrams_;
+  io_uring_buf_ring* datagram_ring_ = nullptr;
+  std::vector<bool> datagram_lent_;
+  msghdr datagram_shape_{};  // what a datagram buffer has room for besides the bytes: an address
+
   // Of the table of direct descriptors: slots that came back, and those never used, which cost no
   // memory yet.
   std::vector<int32_t> free_slots_;
@@ -213,7 +231,13 @@ bool Implementation::Init(std::string* error) {
     *error = "the number of provided buffers must be a power of two of at most 32768";
     return false;
   }
-  if (!InitRing(error) || !InitBuffers(error)) return false;
+  if (options_.datagram_buffer_count != 0 &&
+      (!std::has_single_bit(options_.datagram_buffer_count) ||
+       options_.datagram_buffer_count > 32768)) {
+    *error = "the number of datagram buffers must be a power of two of at most 32768";
+    return false;
+  }
+  if (!InitRing(error) || !InitBuffers(error) || !InitDatagramBuffers(error)) return false;
   if (Has(Feature::kDirectDescriptors)) InitDirectTable();
 
   event_fd_ = eventfd(0, EFD_CLOEXEC);
@@ -289,6 +313,31 @@ bool Implementation::InitBuffers(std::string* error) {
   for (uint32_t i = count; i-- > 0;) buffers_spare_.push_back(static_cast<uint16_t>(i));
   buffers_wanted_ = std::min(count, kBuffersOfferedAtFirst);
   OfferBuffersWanted();
+  return true;
+}
+
+bool Implementation::InitDatagramBuffers(std::string* error) {
+  const uint32_t count = options_.datagram_buffer_count;
+  datagram_shape_.msg_namelen = 32;  // an address of either family, and the bytes stay aligned
+  if (count == 0) return true;
+  if (!datagram_ring_pages_.Map(count * sizeof(io_uring_buf)) ||
+      !datagrams_.Map(size_t{count} * kDatagramBufferBytes)) {
+    *error = ErrorText("memory for datagrams", errno);
+    return false;
+  }
+  datagram_ring_ = reinterpret_cast<io_uring_buf_ring*>(datagram_ring_pages_.data());
+  io_uring_buf_ring_init(datagram_ring_);
+  io_uring_buf_reg registration{};
+  registration.ring_addr = reinterpret_cast<uintptr_t>(datagram_ring_);
+  registration.ring_entries = count;
+  registration.bgid = kDatagramGroup;
+  const int result = io_uring_register_buf_ring(&ring_, &registration, 0);
+  if (result < 0) {
+    *error = ErrorText("io_uring_register_buf_ring", -result);
+    return false;
+  }
+  datagram_lent_.resize(count);
+  for (uint32_t i = 0; i < count; ++i) OfferDatagram(i);
   return true;
 }
 
@@ -442,6 +491,38 @@ void Implementation::Close(Socket socket, void* owner) {
     io_uring_prep_close(sqe, socket.value - kPlainBase);
     sqe->user_data = user_data;
   }
+}
+
+void Implementation::ReceiveDatagrams(int fd, void* owner) {
+  io_uring_sqe* const sqe = NextSubmission();
+  io_uring_prep_recvmsg_multishot(sqe, fd, &datagram_shape_, 0);
+  sqe->flags |= IOSQE_BUFFER_SELECT;
+  sqe->buf_group = kDatagramGroup;
+  sqe->user_data = UserData(Kind::kDatagram, owner);
+}
+
+void Implementation::SendDatagram(int fd, std::string_view bytes, const sockaddr* to, void* owner) {
+  // A send with an address: Linux 6.1, as all that torc needs. It has no message header that would
+  // have to stay.
+  io_uring_sqe* const sqe = NextSubmission();
+  io_uring_prep_send(sqe, fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  sqe->addr2 = reinterpret_cast<uintptr_t>(to);
+  sqe->addr_len = static_cast<uint16_t>(SizeOf(to));
+  sqe->user_data = UserData(Kind::kSendDatagram, owner);
+}
+
+void Implementation::ReturnDatagram(BufferId buffer) {
+  CHECK_LT(buffer, datagram_lent_.size());
+  CHECK(datagram_lent_[buffer]);
+  datagram_lent_[buffer] = false;
+  OfferDatagram(buffer);
+}
+
+void Implementation::OfferDatagram(uint32_t buffer) {
+  io_uring_buf_ring_add(datagram_ring_, DatagramData(buffer), kDatagramBufferBytes,
+                        static_cast<uint16_t>(buffer),
+                        io_uring_buf_ring_mask(options_.datagram_buffer_count), 0);
+  io_uring_buf_ring_advance(datagram_ring_, 1);
 }
 
 void Implementation::ReturnBuffer(BufferId buffer) {
@@ -618,6 +699,7 @@ void Implementation::Deliver(const io_uring_cqe& cqe) {
     completion.result = cqe.res;
   }
   if (completion.kind == Kind::kReceive) DeliverReceive(cqe, &completion);
+  if (completion.kind == Kind::kDatagram) DeliverDatagram(cqe, &completion);
   completions_.push_back(completion);
 }
 
@@ -647,6 +729,24 @@ void Implementation::DeliverReceive(const io_uring_cqe& cqe, Completion* complet
   ++turn_buffers_;
   turn_bytes_ += static_cast<uint32_t>(cqe.res);
   if (buffers_offered_ < buffers_wanted_ / 4) WantMoreBuffers();
+}
+
+void Implementation::DeliverDatagram(const io_uring_cqe& cqe, Completion* completion) {
+  completion->result = 0;
+  if ((cqe.flags & IORING_CQE_F_BUFFER) == 0) return;
+  const uint32_t buffer = cqe.flags >> IORING_CQE_BUFFER_SHIFT;
+  CHECK_LT(buffer, datagram_lent_.size());  // as in DeliverReceive
+  CHECK(!datagram_lent_[buffer]);
+  io_uring_recvmsg_out* const out =
+      cqe.res < 0 ? nullptr
+                  : io_uring_recvmsg_validate(DatagramData(buffer), cqe.res, &datagram_shape_);
+  if (out == nullptr) return OfferDatagram(buffer);  // picked, but nothing came
+  datagram_lent_[buffer] = true;
+  completion->buffer = static_cast<BufferId>(buffer);
+  completion->data = static_cast<const char*>(io_uring_recvmsg_payload(out, &datagram_shape_));
+  completion->result =
+      static_cast<int32_t>(io_uring_recvmsg_payload_length(out, cqe.res, &datagram_shape_));
+  completion->peer = static_cast<const sockaddr*>(io_uring_recvmsg_name(out));
 }
 
 // Of the buffers that this turn's receives took, at least half must be more than half empty: so

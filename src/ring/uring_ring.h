@@ -47,6 +47,8 @@ struct UringOptions {
   // Provided buffers for receiving: a power of two, at most 32,768, and their size.
   uint32_t buffer_count = 256;
   uint32_t buffer_size_bytes = 16 * 1024;
+  // Buffers for datagrams, of kDatagramBufferBytes: a power of two, or 0 where none are received.
+  uint32_t datagram_buffer_count = 0;
   // Places for direct descriptors; lowered to the limit of open files. Sockets past them stay plain
   // descriptors.
   uint32_t direct_descriptors = 4096;

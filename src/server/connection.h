@@ -138,6 +138,7 @@ struct alignas(64) Connection : ListLink<AllTag>,
   bool broken : 1 = false;           // nothing more can be sent
   bool closing_socket : 1 = false;   // Close is under way
   bool unauthenticated : 1 = false;  // with -Y or -S, until user and password were right
+  bool datagram : 1 = false;  // one datagram's: src/server/udp.h has it, and it has no socket
 };
 // An idle connection costs this, its entry in the roster, and what the kernel keeps of it;
 // memcached's costs 510 bytes.

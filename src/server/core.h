@@ -62,7 +62,8 @@ struct Shared {
     std::atomic<uint32_t> connections{0};
   };
   std::array<Assigned, kShardsMax> assigned;
-  // Workers that still accept: a shard may end only when no other can hand it a connection.
+  // Workers that still accept, or have conversations over UDP: a shard may end only when no other
+  // can hand it a connection or ask it for something.
   // Sequentially consistent, as is cheapest to reason about; changes once for each worker.
   std::atomic<uint32_t> accepting{0};
   // Set by `verbosity`, on any connection. Relaxed.

@@ -59,6 +59,11 @@ inline constexpr uint32_t kSlowClientHeldMin = 32 << 10;
 inline constexpr uint32_t kSlowClientSeconds = 5;
 // Received buffers that a connection may hold before its receive stops.
 inline constexpr uint32_t kInputSegmentsHigh = 4;
+// Datagrams that a shard serves at a time: each takes up to 66 KiB while it is served, and its
+// replies. What comes meanwhile waits in the kernel, in the socket.
+inline constexpr uint32_t kDatagramsMax = 32;
+// What a UDP socket asks for to hold what waits, in each direction; the system may give it less.
+inline constexpr int kDatagramSocketBytes = 1 << 20;
 // Keys that one connection may put into one turn: fairness. Its commands are limited by -R.
 inline constexpr uint32_t kOperationsPerTurn = 128;
 // Bytes of values arriving in parts that one turn copies into their items: of one connection, and
@@ -119,6 +124,7 @@ static_assert(proto::kValueHeaderBytesMax + kCopyValueBytesMax + 7 <= kBlockByte
               "a copied value and its frame fit one block");
 static_assert(proto::kUnfinishedLineBytesMax <= kBlockBytes - 16, "a partial line fits one block");
 static_assert(kReceiveBufferBytes <= kBlockBytes - 16, "input can move to a block");
+static_assert((kDatagramsMax & (kDatagramsMax - 1)) == 0, "UringOptions::datagram_buffer_count");
 static_assert(kReceiveBuffers < 0xFFFF, "buffer numbers are 16 bits");
 static_assert(kUploadBytesPerTurn < kTurnUploadBytesMax, "one upload leaves room for another");
 static_assert(kSendSmallBytes < kSendBytesMax && kSendBytesMax < kTurnSendBytesMax);

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <memory>
 
+#include "src/server/limits.h"
+
 namespace torc::server {
 namespace {
 
@@ -45,22 +47,28 @@ Listeners::~Listeners() {
 bool Listeners::Open(const Options& options, std::string* error) {
   if (!options.unix_socket.empty() && !OpenUnix(options, error)) return false;
   for (const ListenAddress& address : options.listen) {
-    if (!OpenTcp(address, options, error)) return false;
+    if (!OpenInternet(address, SOCK_STREAM, options, error)) return false;
+  }
+  for (const ListenAddress& address : options.listen_udp) {
+    if (!OpenInternet(address, SOCK_DGRAM, options, error)) return false;
   }
   return true;
 }
 
-bool Listeners::OpenTcp(const ListenAddress& address, const Options& options, std::string* error) {
+bool Listeners::OpenInternet(const ListenAddress& address, int type, const Options& options,
+                             std::string* error) {
+  const bool udp = type == SOCK_DGRAM;
+  const std::string what = std::string(udp ? "cannot receive on UDP " : "cannot listen on ");
   addrinfo hints{};
   hints.ai_flags = AI_PASSIVE;
   hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_socktype = type;
   addrinfo* found = nullptr;
   const std::string port = std::to_string(address.port);
   const int result = getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(),
                                  port.c_str(), &hints, &found);
   if (result != 0) {
-    *error = "cannot listen on " + Describe(address) + ": " + gai_strerror(result);
+    *error = what + Describe(address) + ": " + gai_strerror(result);
     return false;
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
@@ -76,14 +84,20 @@ bool Listeners::OpenTcp(const ListenAddress& address, const Options& options, st
         break;
       }
       if (info->ai_family == AF_INET6) SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-      SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+      // Not for UDP: with it, another process could take the port as well.
+      if (!udp) SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
       // The first socket of an address is bound without SO_REUSEPORT, so that a port that another
       // process uses is refused and not shared; then the option is set, which lets the other shards
       // join.
       if (shard > 0) SetOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-      // Accepted sockets inherit these.
-      SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-      SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+      if (udp) {
+        SetOption(fd, SOL_SOCKET, SO_RCVBUF, kDatagramSocketBytes);
+        SetOption(fd, SOL_SOCKET, SO_SNDBUF, kDatagramSocketBytes);
+      } else {
+        // Accepted sockets inherit these.
+        SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+      }
       sockaddr_storage where{};
       std::memcpy(&where, info->ai_addr, info->ai_addrlen);
       if (chosen != 0) {
@@ -99,22 +113,23 @@ bool Listeners::OpenTcp(const ListenAddress& address, const Options& options, st
         break;
       }
       if (shard == 0) SetOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-      sockets_.push_back({fd, shard, address.protocol});
+      sockets_.push_back({fd, shard, address.protocol, udp});
       ++opened;
       chosen = PortOf(fd);
-      if (port_ == 0) port_ = chosen;
+      if (port_ == 0 && !udp) port_ = chosen;
     }
     if (failure == EADDRINUSE) break;
   }
   if (opened == 0 || failure == EADDRINUSE || opened % options.shards != 0) {
-    *error = "cannot listen on " + Describe(address) + ": " + std::strerror(failure);
+    *error = what + Describe(address) + ": " + std::strerror(failure);
     return false;
   }
   // Listen only once all are bound: from the first listen on, connections arrive and are spread
   // over those that listen.
   for (const Socket& socket : sockets_) {
+    if (socket.datagram) continue;
     if (listen(socket.fd, static_cast<int>(options.listen_backlog)) != 0) {
-      *error = "cannot listen on " + Describe(address) + ": " + std::strerror(errno);
+      *error = what + Describe(address) + ": " + std::strerror(errno);
       return false;
     }
   }
@@ -139,7 +154,7 @@ bool Listeners::OpenUnix(const Options& options, std::string* error) {
     *error = "cannot listen on " + path + ": " + std::strerror(errno);
     return false;
   }
-  sockets_.push_back({fd, 0, options.protocol});
+  sockets_.push_back({fd, 0, options.protocol, false});
   const mode_t mask_before = umask(~options.unix_mask & 0777);
   const int bound = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
   const int failure = errno;

@@ -1,8 +1,9 @@
-// Listening sockets. Each shard has its own for every TCP address (SO_REUSEPORT), so that no accept
-// crosses shards; a UNIX socket has one, served by the first shard, which hands connections on.
+// Listening sockets. Each shard has its own for every TCP and UDP address (SO_REUSEPORT), so that
+// no accept crosses shards; a UNIX socket has one, served by the first shard, which hands
+// connections on.
 //
 // Owner: the server. Affinity: startup. Lifetime: until the shards have ended. Invariant: each
-// descriptor is open and listening.
+// descriptor is open and bound, and listening but for UDP.
 #ifndef TORC_SRC_SERVER_LISTENER_H_
 #define TORC_SRC_SERVER_LISTENER_H_
 
@@ -30,13 +31,16 @@ class Listeners {
     int fd = -1;
     uint32_t shard = 0;
     Protocol protocol = Protocol::kUnknown;
+    bool datagram = false;  // UDP: bound, and not listening
   };
   const std::vector<Socket>& sockets() const { return sockets_; }
   // The TCP port in use, 0 without TCP: what the kernel chose where it had the choice.
   uint16_t port() const { return port_; }
 
  private:
-  bool OpenTcp(const ListenAddress& address, const Options& options, std::string* error);
+  // `type`: SOCK_STREAM or SOCK_DGRAM.
+  bool OpenInternet(const ListenAddress& address, int type, const Options& options,
+                    std::string* error);
   bool OpenUnix(const Options& options, std::string* error);
 
   std::vector<Socket> sockets_;

@@ -220,7 +220,7 @@ void Operators::Execute(Connection& c, const proto::Request& request) {
     job->number = number;
     job->noreply = request.noreply;
     if (crawls) core_.counters.crawls.Add(1);
-    if (is_dump) Say(c, proto::kOk);
+    if (is_dump) Say(c, proto::kOkLine);
   };
   Cause error = asked.error;
   if (crawls && !shared.crawler_on.load(std::memory_order_relaxed)) error = Cause::kCrawlerIsOff;
@@ -267,7 +267,7 @@ void Operators::Execute(Connection& c, const proto::Request& request) {
     case Kind::kCachedump:
       CHECK(!"parsed by ParseCachedump");
   }
-  if (!request.noreply) Say(c, proto::kOk);
+  if (!request.noreply) Say(c, proto::kOkLine);
 }
 
 void Operators::Cachedump(Connection& c, std::string_view arguments) {
@@ -294,7 +294,7 @@ void Operators::Detail(Connection& c, std::string_view arguments) {
     Start(c, Job::Kind::kPrefixes, /*is_dump=*/true);
   } else if (word == "on" || word == "off") {
     core_.shared.detail.store(word == "on", std::memory_order_relaxed);
-    Say(c, proto::kOk);
+    Say(c, proto::kOkLine);
   } else {
     Refuse(c, Cause::kDetailUsage, false);
   }
@@ -459,7 +459,7 @@ void Operators::End(Connection& c, Job& job) {
   } else if (job.kind == Job::Kind::kReassign && !job.moved) {
     Refuse(c, job.busy ? Cause::kReassignBusy : Cause::kReassignNoSpare, job.noreply);
   } else if (!job.noreply) {
-    Say(c, proto::kOk);
+    Say(c, proto::kOkLine);
   }
   Drop(c);
 }

@@ -156,6 +156,8 @@ Where to listen
                             may be given several times (default: every address)
                             proto[ascii|binary|auto]:ADDR pins the protocol of one;
                             tag[NAME]:ADDR names it; unix:PATH is a UNIX socket beside TCP
+  -U, --udp-port=N          UDP port, or -1 for any free one (default: 0, no UDP); not for networks
+                            that others can reach: see docs/operations.md
   -s, --unix-socket=PATH    listen on a UNIX socket, and not on TCP
   -a, --unix-mask=MODE      access rights of the UNIX socket, in octal (default: 700)
   -B, --protocol=NAME       ascii, binary, or auto: told apart by the first byte (default: auto)
@@ -210,7 +212,6 @@ Accepted for memcached's sake
   -n, --slab-min-size=N     checked, without effect
   -C, --disable-cas         without effect: every item has its CAS number
   -W, --disable-watch       without effect: there is no watch command
-  -U, --udp-port=0          UDP is off; other ports are refused
 )";
 
 constexpr std::string_view kLicense =
@@ -290,6 +291,7 @@ class CommandLine {
   bool TakeNumber(int letter, std::string_view argument, int64_t min, int64_t max, int exit_status,
                   std::string_view what, uint32_t* out);
   bool TakePort(std::string_view argument);
+  bool TakeUdpPort(std::string_view argument);
   bool TakeListen(std::string_view argument);
   bool TakeListenOne(std::string_view text);
   bool TakeMask(std::string_view argument);
@@ -314,9 +316,11 @@ class CommandLine {
   ParseResult result_;
   // -p: nothing for 0, which turns TCP off; kernel's choice for -1.
   std::optional<uint16_t> port_ = kDefaultPort;
+  bool port_given_ = false;
   bool tcp_asked_for_ = false;
   bool unix_alone_ = false;           // -s
   std::optional<Protocol> protocol_;  // -B
+  std::optional<uint16_t> udp_port_;  // -U: nothing for 0; kernel's choice for -1
   struct PendingListen {
     std::string host;
     std::optional<uint16_t> port;      // Nothing: -p's, which may stand later on the command line.
@@ -360,9 +364,21 @@ bool CommandLine::TakePort(std::string_view argument) {
                                   ": the port must be a number from 1 to 65535, or -1 for any free "
                                   "one, or 0 for no TCP");
   }
-  tcp_asked_for_ = true;
+  tcp_asked_for_ = port_given_ = true;
   port_.reset();
   if (*port != 0) port_ = *port == -1 ? uint16_t{0} : static_cast<uint16_t>(*port);
+  return true;
+}
+
+bool CommandLine::TakeUdpPort(std::string_view argument) {
+  const std::optional<int64_t> port = ReadNumber(argument, -1, UINT16_MAX);
+  if (!port) {
+    return Refuse(kExitUsage, "-U " + std::string(argument) +
+                                  ": the port must be a number from 1 to 65535, or -1 for any free "
+                                  "one, or 0 for no UDP");
+  }
+  udp_port_.reset();
+  if (*port != 0) udp_port_ = *port == -1 ? uint16_t{0} : static_cast<uint16_t>(*port);
   return true;
 }
 
@@ -631,9 +647,7 @@ bool CommandLine::Take(int letter, std::string_view argument) {
       Notice("-W has no effect in torc: it has no watch command");
       return true;
     case 'U':
-      if (ReadNumber(argument, 0, 0)) return true;
-      return Refuse(kExitUsage, "-U " + std::string(argument) +
-                                    ": UDP is not available in this version of torc; only 0 is");
+      return TakeUdpPort(argument);
     case 'B':
       return TakeProtocol(argument);
     case 'f':
@@ -679,6 +693,9 @@ bool CommandLine::Take(int letter, std::string_view argument) {
 bool CommandLine::FinishProtocol() {
   const bool text = !options_.auth_file.empty();
   const bool binary = options_.sasl;
+  if (udp_port_ && (text || binary)) {
+    return Refuse(kExitUsage, "-U leaves the door open that -Y and -S shut: UDP knows no users");
+  }
   if (text == binary) {
     options_.protocol = protocol_.value_or(Protocol::kUnknown);
     return true;
@@ -707,16 +724,23 @@ bool CommandLine::Finish() {
   if (!FinishProtocol()) return false;
   if (unix_alone_) {
     if (tcp_asked_for_) Notice("-s takes the place of TCP: -p and -l have no effect");
+    if (udp_port_) Notice("-s takes the place of UDP: -U has no effect");
     return true;
   }
+  // As in memcached: -U alone is the port of both, and a port in -l likewise.
+  if (udp_port_ && !port_given_) port_ = udp_port_;
   if (listen_.empty() && options_.unix_socket.empty()) listen_.push_back({});
   for (PendingListen& pending : listen_) {
+    if (udp_port_) {
+      options_.listen_udp.push_back({pending.host, pending.port.value_or(*udp_port_),
+                                     pending.protocol.value_or(options_.protocol)});
+    }
     if (!pending.port) pending.port = port_;
     if (!pending.port) continue;  // -p 0
     options_.listen.push_back(
         {std::move(pending.host), *pending.port, pending.protocol.value_or(options_.protocol)});
   }
-  if (options_.listen.empty() && options_.unix_socket.empty()) {
+  if (options_.listen.empty() && options_.listen_udp.empty() && options_.unix_socket.empty()) {
     return Refuse(kExitUsage, "-p 0: there is nothing left to listen on; give a port, or -s");
   }
   return true;

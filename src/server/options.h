@@ -22,7 +22,7 @@ namespace torc {
 // What a connection speaks. kUnknown: either, told apart by its first byte.
 enum class Protocol : uint8_t { kUnknown, kText, kBinary };
 
-// One TCP address to listen on.
+// One TCP address to listen on, or UDP address to receive on.
 struct ListenAddress {
   // A name or a numeric address, IPv6 without its brackets. Empty: every address of the machine.
   std::string host;
@@ -34,9 +34,11 @@ struct ListenAddress {
 
 struct Options {
   // -- Where to listen
-  std::vector<ListenAddress> listen;  // -l and -p. Empty with -s.
-  std::string
-      unix_socket;  // A path: -s, which takes the place of TCP as in memcached, or -l unix:.
+  // -l and -p. Empty with -s; never empty without unix_socket or listen_udp.
+  std::vector<ListenAddress> listen;
+  std::vector<ListenAddress> listen_udp;  // -l and -U. Empty without -U, and with -s.
+  // A path: -s, which takes the place of TCP as in memcached, or -l unix:.
+  std::string unix_socket;
   uint32_t unix_mask = 0700;               // -a: the socket's access rights, up to 0777.
   uint32_t listen_backlog = 1024;          // -b
   Protocol protocol = Protocol::kUnknown;  // -B, or what -S and -Y leave. Of the UNIX socket, too.

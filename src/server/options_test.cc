@@ -285,9 +285,36 @@ TEST_CASE("numbers") {
   CHECK(Accepted({"-vvvv"}).verbosity == 3);
 }
 
+TEST_CASE("UDP is off, on the port of -U, or on that of an address") {
+  using List = std::vector<ListenAddress>;
+  CHECK(Accepted({}).listen_udp.empty());
+  CHECK(Accepted({"-U", "0"}).listen_udp.empty());
+  const Options both = Accepted({"-p", "1", "-U", "2", "-l", "a,b:3"});
+  CHECK(both.listen == List{{"a", 1}, {"b", 3}});
+  CHECK(both.listen_udp == List{{"a", 2}, {"b", 3}});
+  const Options alone = Accepted({"-U", "2"});
+  CHECK(alone.listen == List{{"", 2}});
+  CHECK(alone.listen_udp == List{{"", 2}});
+  const Options any = Accepted({"-U", "-1", "-p", "7"});
+  CHECK(any.listen == List{{"", 7}});
+  CHECK(any.listen_udp == List{{"", 0}});
+  const Options without_tcp = Accepted({"-p", "0", "-U", "2"});
+  CHECK(without_tcp.listen.empty());
+  CHECK(without_tcp.listen_udp == List{{"", 2}});
+  const Options by_path = Accepted({"-s", "/x", "-U", "2"});
+  CHECK(by_path.listen_udp.empty());
+  CHECK(by_path.notices == std::vector<std::string>{"-s takes the place of UDP: -U has no effect"});
+  Refused({"-U", "2", "-S"}, 64, "-U leaves the door open that -Y and -S shut: UDP knows no users");
+  for (const char* text : {"x", "65536", "-2", ""}) {
+    Refused({"-U", text}, 64,
+            std::string("-U ") + text +
+                ": the port must be a number from 1 to 65535, or -1 for any free one, or 0 for no "
+                "UDP");
+  }
+}
+
 TEST_CASE("what this version does not have is refused by name") {
   Refused({"-Z"}, 1, "-Z: TLS is not available in this version of torc");
-  Refused({"-U", "11211"}, 64, "-U 11211: UDP is not available in this version of torc; only 0 is");
 }
 
 TEST_CASE("extended options") {
@@ -333,7 +360,7 @@ TEST_CASE("the help text lists every option, one a line") {
   for (std::string line; std::getline(text, line);) {
     if (line.starts_with("  -")) letters += line[3];
   }
-  CHECK(letters == "plsaBbtmMIcRkLYSAoduPrFXDvhVifnCWU");
+  CHECK(letters == "plUsaBbtmMIcRkLYSAoduPrFXDvhVifnCW");
 }
 
 TEST_CASE("the help text fits 100 columns") {

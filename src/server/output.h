@@ -12,6 +12,7 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <span>
 #include <string_view>
 
@@ -70,6 +71,24 @@ class Output {
   // pieces. `*bytes` is their sum.
   size_t Gather(const engine::Engine& engine, std::span<iovec> pieces, uint64_t bytes_max,
                 uint64_t* bytes) const;
+
+  // Shows what can be sent, piece by piece, for as long as `visit(std::string_view)` returns true.
+  template <typename Visit>
+  void Show(const engine::Engine& engine, Visit visit) const {
+    uint32_t from = head_sent_;
+    for (const OutNode* node = head_; node != nullptr; node = node->next, from = 0) {
+      if (node->kind == OutNode::Kind::kPending) return;
+      while (from < node->size) {
+        std::string_view piece(node->data + from, node->size - from);
+        if (node->kind == OutNode::Kind::kPinned) {
+          const std::span<const char> bytes = engine.Piece(node->item, from);
+          piece = {bytes.data(), std::min<size_t>(bytes.size(), node->size - from)};
+        }
+        if (!visit(piece)) return;
+        from += static_cast<uint32_t>(piece.size());
+      }
+    }
+  }
 
   // Removes what was sent.
   void Consume(Buffers& buffers, PinHolder& pins, uint64_t bytes);

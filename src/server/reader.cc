@@ -568,7 +568,7 @@ Reader::Step Reader::HandleGlobal(Connection& c, const Request& request) {
     case Command::kVerbosity:
       core_.shared.verbosity.store(static_cast<int>(std::min<uint64_t>(request.level, 3)),
                                    std::memory_order_relaxed);
-      if (!request.noreply) AddReply(c, proto::kOk);
+      if (!request.noreply) AddReply(c, proto::kOkLine);
       break;
     case Command::kQuit:
       DoneWithLine(c);
@@ -620,7 +620,7 @@ Reader::Step Reader::HandleFlush(Connection& c, const Request& request) {
     const std::string_view text = core_.FailureReply(Cause::kFlushDisabled);
     if (!request.noreply) AddReply(c, text);
   } else {
-    Flush(c, request.exptime, request.noreply ? std::string_view{} : proto::kOk);
+    Flush(c, request.exptime, request.noreply ? std::string_view{} : proto::kOkLine);
   }
   DoneWithLine(c);
   return Step::kGoOn;
@@ -724,7 +724,7 @@ Reader::Step Reader::ReadCredentials(Connection& c) {
   if (cause != Cause::kNone) return FailCredentials(c, cause);
   core_.counters.auth_cmds.Add(1);
   c.unauthenticated = false;
-  AddReply(c, proto::kStored);
+  AddReply(c, proto::kStoredLine);
   c.state = State::kCommand;
   return Step::kGoOn;
 }

@@ -135,17 +135,17 @@ std::string_view TextReply(const Op& op, const Asked& asked, char* scratch) {
     case Result::kMiss:
       return asked.ends_command ? kEnd : std::string_view{};
     case Result::kStored:
-      return proto::kStored;
+      return proto::kStoredLine;
     case Result::kNotStored:
-      return proto::kNotStored;
+      return proto::kNotStoredLine;
     case Result::kExists:
-      return proto::kExists;
+      return proto::kExistsLine;
     case Result::kNotFound:
-      return proto::kNotFound;
+      return proto::kNotFoundLine;
     case Result::kDeleted:
-      return proto::kDeleted;
+      return proto::kDeletedLine;
     case Result::kTouched:
-      return proto::kTouched;
+      return proto::kTouchedLine;
     case Result::kNumber:
       return {scratch,
               static_cast<size_t>(proto::EncodeNumberLine(scratch, NumberOf(op)) - scratch)};

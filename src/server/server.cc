@@ -81,6 +81,7 @@ class ShardedServer final : public Server {
     ring::UringOptions ring_options;
     ring_options.buffer_count = kReceiveBuffers;
     ring_options.buffer_size_bytes = kReceiveBufferBytes;
+    if (!options_.listen_udp.empty()) ring_options.datagram_buffer_count = kDatagramsMax;
     // Sockets beyond the table work as plain descriptors do.
     ring_options.direct_descriptors = std::min(connections_max, kDirectDescriptorsMax);
     ring_options.features = probe.found;
@@ -108,7 +109,11 @@ class ShardedServer final : public Server {
     }
     if (!listeners_.Open(options_, error)) return false;
     for (const Listeners::Socket& socket : listeners_.sockets()) {
-      workers_[socket.shard]->AddListener(socket.fd, socket.protocol);
+      if (socket.datagram) {
+        workers_[socket.shard]->AddDatagramSocket(socket.fd);
+      } else {
+        workers_[socket.shard]->AddListener(socket.fd, socket.protocol);
+      }
     }
     return true;
   }

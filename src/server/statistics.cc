@@ -272,7 +272,8 @@ void SettingsStatistics(Core& core, StatWriter& out) {
   out.Put("maxbytes", totals.memory_limit_bytes);
   out.Put("maxconns", uint64_t{core.shared.connections_max});
   out.Put("tcpport", options.listen.empty() ? uint64_t{0} : uint64_t{options.listen[0].port});
-  out.Put("udpport", uint64_t{0});
+  out.Put("udpport",
+          options.listen_udp.empty() ? uint64_t{0} : uint64_t{options.listen_udp[0].port});
   out.Put("inter", Interfaces(options));
   out.Put("verbosity",
           static_cast<uint64_t>(core.shared.verbosity.load(std::memory_order_relaxed)));
@@ -283,7 +284,8 @@ void SettingsStatistics(Core& core, StatWriter& out) {
   out.Put("growth_factor", Decimals(options.slab_growth_factor));
   out.Put("chunk_size", uint64_t{options.slab_chunk_bytes_min});
   out.Put("num_threads", uint64_t{core.shared.cores.size()});
-  out.Put("num_threads_per_udp", uint64_t{0});
+  out.Put("num_threads_per_udp",
+          options.listen_udp.empty() ? uint64_t{0} : uint64_t{core.shared.cores.size()});
   out.Put("stat_key_prefix", std::string_view(&options.prefix_delimiter, 1));
   out.Put("detail_enabled", YesNo(core.shared.detail.load(std::memory_order_relaxed)));
   out.Put("reqs_per_event", uint64_t{options.requests_per_turn});

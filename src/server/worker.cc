@@ -36,6 +36,7 @@ Worker::Worker(shard::Shard& shard, Shared& shared)
       operators_(core_, desk_),
       executor_(core_, desk_),
       reader_(core_, desk_, operators_, *this),
+      udp_(core_, desk_, reader_),
       connections_(shared.connections_max + 1) {
   shard.SetService(this);
   core_.counters.accepting.Set(1);
@@ -49,13 +50,22 @@ Worker::~Worker() {
 }
 
 void Worker::AddListener(int fd, Protocol protocol) {
-  if (!accepting_) ++core_.shared.accepting;
-  accepting_ = true;
+  CountAsAccepting();
   Acceptor acceptor;
   acceptor.fd = fd;
   acceptor.protocol = protocol;
   acceptors_.push_back(acceptor);
   core_.roster.AddListener(fd);
+}
+
+void Worker::AddDatagramSocket(int fd) {
+  CountAsAccepting();
+  udp_.AddSocket(fd);
+}
+
+void Worker::CountAsAccepting() {
+  if (!accepting_) ++core_.shared.accepting;
+  accepting_ = true;
 }
 
 // Completions.
@@ -76,6 +86,12 @@ void Worker::OnCompletion(const Completion& completion) {
         core_.Fail(Cause::kCloseFailed, completion.system_error);
       }
       Free(*static_cast<Connection*>(completion.owner));
+      break;
+    case Kind::kDatagram:
+      udp_.OnDatagram(completion);
+      break;
+    case Kind::kSendDatagram:
+      udp_.OnSent(completion);
       break;
     case Kind::kWake:
       break;
@@ -310,11 +326,14 @@ int64_t Worker::OnTurn(int64_t now_ns) {
   const bool more_idle = core_.shared.options.idle_timeout_seconds != 0 && CloseIdle();
   Flush();
   pieces_used_ = send_bytes_ = 0;
+  udp_.Receive();
   NoteRingFailures();
 
   if (stopping_) {
-    if (accepting_ && std::none_of(acceptors_.begin(), acceptors_.end(),
-                                   [](const Acceptor& acceptor) { return acceptor.armed; })) {
+    // Conversations count as well: they may be waiting for other shards.
+    if (accepting_ && udp_.Done() &&
+        std::none_of(acceptors_.begin(), acceptors_.end(),
+                     [](const Acceptor& acceptor) { return acceptor.armed; })) {
       accepting_ = false;
       --core_.shared.accepting;
     }
@@ -329,6 +348,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
   for (const Acceptor& acceptor : acceptors_) {
     if (!acceptor.armed) return kAcceptPauseNs;
   }
+  if (!udp_.receiving()) return kAcceptPauseNs;
   return kSleepNsMax;
 }
 
@@ -390,7 +410,7 @@ void Worker::AfterRead(Connection& c, Reader::Step stop) {
     core_.shard.ring().Stop(Kind::kReceive, &c);
     c.stop_receive = true;
   }
-  if (c.in_head != nullptr && !HoldingList::Linked(c)) holding_.PushBack(c);
+  if (c.in_head != nullptr && !c.datagram && !HoldingList::Linked(c)) holding_.PushBack(c);
   KeepReceiving(c);
 }
 
@@ -528,7 +548,8 @@ bool Worker::CloseIdle() {
 void Worker::Flush() {
   DirtyList again;
   while (Connection* const c = core_.dirty.PopFront()) {
-    if (!Send(*c) || CloseIfDone(*c)) again.PushBack(*c);
+    const bool again_next_turn = c->datagram ? udp_.Flush(*c) : !Send(*c) || CloseIfDone(*c);
+    if (again_next_turn) again.PushBack(*c);
   }
   core_.dirty.Splice(again);
 }
@@ -620,6 +641,7 @@ void Worker::StartStopping() {
   for (Acceptor& acceptor : acceptors_) {
     if (acceptor.armed) core_.shard.ring().Stop(Kind::kAccept, &acceptor);
   }
+  udp_.StartStopping();
   all_.ForEach([&](Connection& c) {
     c.read_closed = true;
     c.sent_at = core_.shard.now();
@@ -633,6 +655,7 @@ void Worker::StartStopping() {
 
 // Those that have taken nothing for long, or all.
 void Worker::CutOffSlowClients(bool all) {
+  if (all) udp_.CutOff();
   all_.ForEach([&](Connection& c) {
     if (!c.broken && (all || core_.shard.now() > c.sent_at + kStopSilenceSeconds)) {
       core_.Break(c, Cause::kStopCutOff);

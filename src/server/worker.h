@@ -22,6 +22,7 @@
 #include "src/server/operators.h"
 #include "src/server/reader.h"
 #include "src/server/task_desk.h"
+#include "src/server/udp.h"
 
 namespace torc::server {
 
@@ -32,6 +33,8 @@ class Worker final : public shard::Service, private GlobalCommands {
 
   // Accepts connections from a listening descriptor, which stays the caller's.
   void AddListener(int fd, Protocol protocol = Protocol::kUnknown);
+  // Serves a bound datagram socket, likewise.
+  void AddDatagramSocket(int fd);
 
   void OnCompletion(const ring::Completion& completion) override;
   bool CanTakeRequest() const override { return !core_.batch.full(); }
@@ -59,6 +62,7 @@ class Worker final : public shard::Service, private GlobalCommands {
 
   void Accepted(int fd, Protocol protocol);
   void Adopt(int fd, Protocol protocol);
+  void CountAsAccepting();
   void Uncount();
   void Free(Connection& c);
 
@@ -93,6 +97,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   Operators operators_;
   Executor executor_;
   Reader reader_;
+  Udp udp_;
 
   Pool<Connection> connections_;
   AllList all_;

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 # What cases need, and torc has. What is not in here (of binary, udp, sasl) is played to memcached
 # alone, with a notice; it goes in here once torc speaks it.
-TORC_SPEAKS = {"text", "meta", "binary", "sasl"}
+TORC_SPEAKS = {"text", "meta", "binary", "sasl", "password file", "udp"}
 
 
 def _nothing_is_absent() -> str:

@@ -43,6 +43,11 @@ class PolledRing final : public ring::Ring {
             void* owner) override {
     inner_.Send(socket, pieces, more_follows, owner);
   }
+  void ReceiveDatagrams(int fd, void* owner) override { inner_.ReceiveDatagrams(fd, owner); }
+  void SendDatagram(int fd, std::string_view bytes, const sockaddr* to, void* owner) override {
+    inner_.SendDatagram(fd, bytes, to, owner);
+  }
+  void ReturnDatagram(ring::BufferId buffer) override { inner_.ReturnDatagram(buffer); }
   void Shutdown(ring::Socket socket) override { inner_.Shutdown(socket); }
   void Close(ring::Socket socket, void* owner) override { inner_.Close(socket, owner); }
   void ReturnBuffer(ring::BufferId buffer) override { inner_.ReturnBuffer(buffer); }
@@ -95,6 +100,7 @@ struct Cluster::Shards {
   shard::Mailboxes mailboxes;
   std::vector<ring::WakeTarget> wake_targets;
   std::vector<int> listeners;
+  std::vector<int> datagram_sockets;
 };
 
 struct Cluster::Seat {
@@ -164,6 +170,9 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options), random_(opt
   for (const std::unique_ptr<Seat>& seat : seats_) {
     shared_->listeners.push_back(world_->Listen());
     seat->worker.AddListener(shared_->listeners.back());
+    if (!options.udp) continue;
+    shared_->datagram_sockets.push_back(world_->OpenDatagrams());
+    seat->worker.AddDatagramSocket(shared_->datagram_sockets.back());
   }
 }
 
@@ -178,6 +187,8 @@ ring::SimClient Cluster::Connect(uint32_t window_bytes) {
 ring::SimClient Cluster::ConnectAt(ShardId shard, uint32_t window_bytes) {
   return world_->Connect(shared_->listeners[shard], window_bytes);
 }
+
+int Cluster::datagram_socket(ShardId shard) const { return shared_->datagram_sockets[shard]; }
 
 ring::SimClient Cluster::ConnectTo(ShardId shard, uint32_t window_bytes) {
   for (int attempt = 0; attempt < 1000; ++attempt) {

@@ -41,6 +41,7 @@ struct ClusterOptions {
   bool evict = true;
   uint32_t verbosity = 0;
   EngineKind engine = EngineKind::kSlab;
+  bool udp = false;       // a datagram socket for each shard
   bool delaying = false;  // a DelayingEngine around it
   uint32_t requests_per_turn = 20;
   uint32_t connections_max = 32 << 10;
@@ -65,6 +66,9 @@ class Cluster {
   // A connection that `shard` serves. Runs the cluster, and opens others on the way if the shards
   // share them out.
   ring::SimClient ConnectTo(ShardId shard, uint32_t window_bytes = 0);
+
+  // The datagram socket of `shard`. Requires the option `udp`.
+  int datagram_socket(ShardId shard) const;
 
   // Lets one shard have a turn, if it is awake or has a reason to wake up. False: it sleeps on.
   bool TryTurn(ShardId shard);
