@@ -508,6 +508,10 @@ class TwoTierEngine final : public torc::engine::Engine {
     if (e->removes_value) {
       item = NewItem(s, op);
       if (!e->touches) item->exptime = torc::kNeverExpires;
+      if (!e->invalidates && !e->sets_cas) {
+        item->cas_is_given = true;  // a value that goes takes no CAS unique with it
+        item->cas = old->cas;
+      }
     } else {
       item = std::make_shared<Item>(*old);
       if (e->touches) item->exptime = op.exptime;

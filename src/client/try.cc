@@ -2,6 +2,7 @@
 // prints TAP, one line for each thing that must hold. Keys begin with PREFIX, so that runs do not
 // meet. Exit status: 0 if all held.
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -37,6 +38,12 @@ class Trial {
     ++count_;
     failed_ += holds ? 0 : 1;
     std::printf("%sok %d - %s\n", holds ? "" : "not ", count_, std::string(what).c_str());
+    // A server that does not take the first store, of a client with a wrong password perhaps, takes
+    // none; and it may let a client wait for each.
+    if (!holds && count_ == 1) {
+      std::printf("Bail out!\n");
+      std::exit(1);
+    }
   }
   void Expect(const Result& result, Status wanted, std::string_view what) {
     Expect(result.status == wanted, what);

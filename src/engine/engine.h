@@ -150,7 +150,8 @@ struct Extended {
   // the item stale, and leaves its expiry and whether the token was sent as they were.
   bool invalidates = false;
   // kDelete: an empty item takes its place, with Op::client_flags, that expires at Op::exptime if
-  // `touches`, else never; with `invalidates` it is stale.
+  // `touches`, else never. It keeps the CAS unique, unless `sets_cas` or `invalidates`; with the
+  // latter it is stale.
   bool removes_value = false;
   // Stores, but for kAppend and kPrepend to a present item: its key is shown in base64 (Marks).
   bool key_is_binary = false;

@@ -506,7 +506,11 @@ void MapEngine::Delete(Partition& p, Op& op) {
   if (e->touches) item->exptime = op.exptime;
   item->stale = e->invalidates;
   item->token_sent = false;
-  if (e->invalidates || e->sets_cas) GiveCas(e, *item);
+  if (e->invalidates || e->sets_cas) {
+    GiveCas(e, *item);
+  } else {
+    item->cas_is_given = true;  // a value that goes takes no CAS unique with it
+  }
   const RelativeSeconds last_access = old->last_access;
   Item* const marked = item.get();
   if (!Replace(p, op, std::move(item), old)) return Unlink(p, old);

@@ -758,7 +758,10 @@ Reader::Step Reader::ReadPenalty(Connection& c) {
 Reader::Step Reader::Submit(Connection& c, const Op& op, const Asked& asked, const MetaAsked* meta,
                             InSegment* uses) {
   const ShardId owner = engine::OwnerOf(op.hash, core_.shard.shards());
-  if (!desk_.NeedsMessage(c, owner, op)) [[likely]] {
+  // What says when it was read before must be read once: a large value of another shard is not.
+  const bool looks_back = asked.style == ReplyStyle::kMeta && owner != core_.self() &&
+                          meta->echo.letters_view().find_first_of("hl") != std::string_view::npos;
+  if (!desk_.NeedsMessage(c, owner, op) && !looks_back) [[likely]] {
     core_.batch.AddOperation(&c, op, asked);
     ++c.turn_operations;
     return Step::kGoOn;

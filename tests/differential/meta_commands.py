@@ -138,7 +138,7 @@ _MALFORMED_LINES = (
     b"mg %K q v v",
     b"mg %K vs",
     b"mg %K O" + b"x" * 31,
-    b"mg %K O" + b"x" * 32,
+    b"md %K O" + b"x" * 32,
     b"mg %K " + b"v " * 20,
     b"mg Zm8 b",
     b"mg Zm9v=x b",
