@@ -48,6 +48,10 @@ class Row:
     keys_per_request: int = 1
     memory_mb: int = 1024
 
+    def is_for(self, server: "Server") -> bool:
+        """The floor speaks no binary protocol."""
+        return server.stores or "binary" not in self.load
+
     @property
     def unit(self) -> str:
         return "kkeys/s" if self.keys_per_request > 1 else "kops/s"
@@ -72,6 +76,15 @@ EXTRA_ROWS = (
         ("--work", "mixed", "--set-share", "0.1", "--pipeline", "16")),
     Row("meta-get-pipeline", "meta get, pipelines of 16",
         ("--protocol", "meta", "--work", "get", "--pipeline", "16")),
+    Row("binary-get", "binary get, one at a time", ("--protocol", "binary", "--work", "get")),
+    Row("binary-get-pipeline", "binary get, pipelines of 16",
+        ("--protocol", "binary", "--work", "get", "--pipeline", "16")),
+    Row("binary-get-multi", "binary, 50 quiet gets and a no-op",
+        ("--protocol", "binary", "--work", "get", "--multiget", "50"), keys_per_request=50),
+    Row("binary-set-pipeline", "binary set, pipelines of 16",
+        ("--protocol", "binary", "--work", "set", "--pipeline", "16")),
+    Row("meta-set-pipeline", "meta set, pipelines of 16",
+        ("--protocol", "meta", "--work", "set", "--pipeline", "16")),
 )
 # What every run has in common, as options of the load generator.
 LOAD_COMMON = ("--connections", "50", "--key-size", "12", "--value-size", "100")
@@ -353,9 +366,10 @@ def compare(bench: Bench, servers: list[Server], rows: list[Row], rounds: int,
     print_header(bench, servers, versions)
     records = []
     for row in rows:
-        samples: dict[str, list[Sample]] = {server.name: [] for server in servers}
+        these = [server for server in servers if row.is_for(server)]
+        samples: dict[str, list[Sample]] = {server.name: [] for server in these}
         for turn in range(rounds):
-            for server in servers:
+            for server in these:
                 sample = bench.measure(server, row, seed=turn + 1)
                 samples[server.name].append(sample)
                 records.append({"row": row.name, "server": server.name, "round": turn + 1,
@@ -423,8 +437,7 @@ class Tiny:
         by_name = {server.name: server for server in servers}
         for server in servers:
             for row in ROWS + EXTRA_ROWS:
-                # A server gets the meta commands later than the text ones: torc is not asked yet.
-                if row.name == "meta-get-pipeline" and server.name == "torc":
+                if not row.is_for(server):
                     continue
                 self.check(f"{server.name}, {row.name}", lambda: self.row_runs(server, row))
             if server.stores:

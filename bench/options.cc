@@ -21,7 +21,7 @@ standard error and one line of JSON on standard output. A reply that is not righ
   --port PORT          server's port (11211)
   --unix PATH          server's UNIX socket, instead of host and port
   --connections N      connections (50)
-  --protocol NAME      text or meta (text)
+  --protocol NAME      text, binary or meta (text)
   --work KIND          get, set or mixed (get)
   --set-share SHARE    share of sets in mixed work, 0 to 1 (0.1)
   --pipeline N         requests in a batch (1)
@@ -179,7 +179,9 @@ Options ParseOptions(int argc, char** argv) {
   } else {
     Die("--work is get, set or mixed");
   }
-  if (options.protocol != "text" && options.protocol != "meta") Die("--protocol is text or meta");
+  if (options.protocol != "text" && options.protocol != "binary" && options.protocol != "meta") {
+    Die("--protocol is text, binary or meta");
+  }
   if (options.protocol == "meta" && options.multiget != 1) {
     Die("the meta protocol has no get of many keys: use --pipeline");
   }

@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "bench/die.h"
+#include "proto/binary/encoder.h"
+#include "proto/binary/reply.h"
 
 namespace torc::bench {
 namespace {
@@ -251,6 +253,94 @@ class MetaProtocol : public Protocol {
   const std::string set_tail_;
 };
 
+// get             ->  flags and value, or not found
+// getkq ... noop  ->  of each that is found: flags, key and value; then the noop's
+// set             ->  stored
+class BinaryProtocol : public Protocol {
+ public:
+  using Protocol::Protocol;
+
+  size_t GetSizeMax(size_t key_count) const override {
+    return key_count * (proto::kBinaryHeaderBytes + keyspace_.key_size()) +
+           proto::kBinaryHeaderBytes;
+  }
+
+  size_t SetSizeMax() const override {
+    return proto::kBinaryHeaderBytes + 8 + keyspace_.key_size() + keyspace_.value_size();
+  }
+
+  char* EncodeGet(const uint64_t* ids, size_t count, char* out) const override {
+    if (count == 1) return EncodeKey(proto::Opcode::kGet, ids[0], 0, out);
+    for (size_t i = 0; i < count; ++i) out = EncodeKey(proto::Opcode::kGetKQ, ids[i], 0, out);
+    proto::BinaryRequest noop;
+    noop.opcode = proto::Opcode::kNoop;
+    return proto::EncodeBinaryRequest(out, noop);
+  }
+
+  char* EncodeSet(uint64_t id, char* out) const override {
+    out = EncodeKey(proto::Opcode::kSet, id, static_cast<uint32_t>(keyspace_.value_size()), out);
+    return keyspace_.WriteValue(id, out);
+  }
+
+  size_t Consume(std::string_view bytes, Batch& batch, Tally& tally,
+                 std::string& error) const override {
+    size_t used = 0;
+    while (!batch.Done()) {
+      const proto::BinaryReplyResult result = proto::ParseBinaryReply(bytes.substr(used));
+      if (result.step == proto::BinaryReplyStep::kNeedMore) return used;
+      if (result.step == proto::BinaryReplyStep::kBroken) {
+        error = "expected a packet";
+        return used;
+      }
+      error = Take(result.reply, batch, tally);
+      if (!error.empty()) return used;
+      used += result.packet_size;
+    }
+    return used;
+  }
+
+ private:
+  char* EncodeKey(proto::Opcode opcode, uint64_t id, uint32_t value_size, char* out) const {
+    char key[256];
+    proto::BinaryRequest request;
+    request.opcode = opcode;
+    request.key = {key, static_cast<size_t>(keyspace_.WriteKey(id, key) - key)};
+    request.value_size = value_size;
+    return proto::EncodeBinaryRequest(out, request);
+  }
+
+  std::string Take(const proto::BinaryReply& reply, Batch& batch, Tally& tally) const {
+    const bool is_set = batch.requests[batch.answered].kind == RequestKind::kSet;
+    const auto ok = static_cast<uint16_t>(proto::BinaryStatus::kOk);
+    if (is_set || reply.opcode == proto::Opcode::kNoop) {
+      if (reply.status != ok) return "a status that is not success";
+      if (is_set != (reply.opcode == proto::Opcode::kSet)) return "a reply to something else";
+      Finish(batch, tally);
+      return {};
+    }
+    const bool is_quiet = reply.opcode == proto::Opcode::kGetKQ;
+    if (!is_quiet && reply.opcode != proto::Opcode::kGet) return "a reply to something else";
+    if (reply.status == ok) {
+      if (reply.extras.size() != 4) return "a value without flags";
+      // The reply to a get has no key of its own, so it can only be that of the request.
+      char key[256];
+      std::string_view shown = reply.key;
+      if (!is_quiet) {
+        keyspace_.WriteKey(batch.keys[batch.key_next], key);
+        shown = {key, keyspace_.key_size()};
+      }
+      std::string wrong =
+          CheckValue(shown, reply.client_flags() == 0 ? "0" : "other", reply.value, batch);
+      if (!wrong.empty()) return wrong;
+      ++tally.hits;
+    } else if (is_quiet || reply.status != static_cast<uint16_t>(proto::BinaryStatus::kNotFound)) {
+      return "a status that is neither success nor a miss";
+    }
+    if (!is_quiet) Finish(batch, tally);
+    return {};
+  }
+};
+
 }  // namespace
 
 void Protocol::Finish(Batch& batch, Tally& tally) {
@@ -289,6 +379,7 @@ std::string Protocol::CheckValue(std::string_view key, std::string_view flags,
 std::unique_ptr<Protocol> MakeProtocol(const std::string& name, const Keyspace& keyspace,
                                        bool verify) {
   if (name == "text") return std::make_unique<TextProtocol>(keyspace, verify);
+  if (name == "binary") return std::make_unique<BinaryProtocol>(keyspace, verify);
   if (name == "meta") return std::make_unique<MetaProtocol>(keyspace, verify);
   return nullptr;
 }

@@ -80,8 +80,8 @@ class Protocol {
   const bool verify_;
 };
 
-// "text" or "meta"; null for any other name. The meta protocol has no command for many keys: a get
-// has one key there.
+// "text", "binary" or "meta"; null for any other name. A get of many keys is one command of text,
+// and of binary quiet gets closed by a no-op. Of meta a get has one key here.
 std::unique_ptr<Protocol> MakeProtocol(const std::string& name, const Keyspace& keyspace,
                                        bool verify);
 

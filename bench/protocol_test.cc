@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "proto/binary/encoder.h"
+
 namespace torc::bench {
 namespace {
 
@@ -78,9 +80,62 @@ std::string ErrorOf(const std::string& replies, bool verify = true) {
   return fixture.Feed(replies, replies.size());
 }
 
-TEST_CASE("protocol: there is no other than text and meta") {
+TEST_CASE("protocol: there is no other than text, binary and meta") {
   const Keyspace keyspace("k", 1, 2, 1);
-  CHECK(MakeProtocol("binary", keyspace, false) == nullptr);
+  CHECK(MakeProtocol("ascii", keyspace, false) == nullptr);
+}
+
+// As a right server writes them.
+std::string BinaryHit(const Fixture& fixture, uint64_t id, bool quiet) {
+  const proto::BinaryTo to = {0, quiet ? proto::Opcode::kGetKQ : proto::Opcode::kGet};
+  std::string packet(proto::kBinaryValueHeadBytesMax, '?');
+  const std::string key = fixture.Key(id);
+  packet.resize(static_cast<size_t>(
+      proto::EncodeBinaryValue(packet.data(), to, quiet ? key : "", 0, kValueSize, 5) -
+      packet.data()));
+  return packet + fixture.Value(id);
+}
+std::string BinaryAnswer(proto::Opcode opcode, proto::BinaryStatus status) {
+  std::string packet(proto::kBinaryStatusBytesMax, '?');
+  packet.resize(static_cast<size_t>(proto::EncodeBinaryStatus(packet.data(), {0, opcode}, status) -
+                                    packet.data()));
+  return packet;
+}
+
+TEST_CASE("binary: replies, cut at every byte") {
+  const Fixture model("binary");
+  const auto noop = BinaryAnswer(proto::Opcode::kNoop, proto::BinaryStatus::kOk);
+  const std::string replies = BinaryAnswer(proto::Opcode::kSet, proto::BinaryStatus::kOk) +
+                              BinaryHit(model, 1, true) + BinaryHit(model, 3, true) + noop +
+                              BinaryAnswer(proto::Opcode::kGet, proto::BinaryStatus::kNotFound) +
+                              BinaryHit(model, 5, false);
+  for (size_t cut = 0; cut <= replies.size(); ++cut) {
+    CAPTURE(cut);
+    Fixture fixture("binary");
+    fixture.AskSet(9);
+    fixture.AskGet({1, 2, 3});
+    fixture.AskGet({4});
+    fixture.AskGet({5});
+    CHECK(fixture.Feed(replies, cut) == "");
+    CHECK(fixture.batch.Done());
+    CHECK(fixture.tally.requests == 4);
+    CHECK(fixture.tally.gets == 5);
+    CHECK(fixture.tally.hits == 3);
+  }
+}
+
+TEST_CASE("binary: wrong replies") {
+  const Fixture model("binary");
+  const auto error_of = [](const std::string& replies) {
+    Fixture fixture("binary");
+    fixture.AskGet({1, 2});
+    return fixture.Feed(replies, replies.size());
+  };
+  CHECK(error_of(BinaryHit(model, 3, true)) != "");
+  CHECK(error_of(BinaryHit(model, 2, true) + BinaryHit(model, 1, true)) != "");
+  CHECK(error_of(BinaryAnswer(proto::Opcode::kGetKQ, proto::BinaryStatus::kNoMemory)) != "");
+  CHECK(error_of(BinaryAnswer(proto::Opcode::kSet, proto::BinaryStatus::kOk)) != "");
+  CHECK(error_of(std::string(24, 'x')) == "expected a packet");
 }
 
 TEST_CASE("text: requests") {
