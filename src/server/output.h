@@ -79,10 +79,12 @@ class Output {
     for (const OutNode* node = head_; node != nullptr; node = node->next, from = 0) {
       if (node->kind == OutNode::Kind::kPending) return;
       while (from < node->size) {
-        std::string_view piece(node->data + from, node->size - from);
+        std::string_view piece;
         if (node->kind == OutNode::Kind::kPinned) {
           const std::span<const char> bytes = engine.Piece(node->item, from);
           piece = {bytes.data(), std::min<size_t>(bytes.size(), node->size - from)};
+        } else {
+          piece = {node->data + from, node->size - from};
         }
         if (!visit(piece)) return;
         from += static_cast<uint32_t>(piece.size());

@@ -65,7 +65,9 @@ TEST_CASE("an item whose page is given up keeps its CAS unique and its marks whe
   }
   engine.CheckInvariants(0);
   int moved = 0;
-  for (const auto& [i, place] : places) {
+  for (const auto& entry : places) {
+    const auto i = entry.first;
+    const auto place = entry.second;
     CAPTURE(i);
     Extended e;
     const Op hit = look(key_of(i), e);
