@@ -74,9 +74,9 @@ inline std::string_view TailOf(const engine::Op& op, const Asked& asked, const M
   static constexpr std::string_view kLineEndAndEnd = "\r\nEND\r\n";
   switch (asked.style) {
     case ReplyStyle::kBinary:
-      return {};
+      return "";  // not null: it is copied
     case ReplyStyle::kMeta:
-      return internal::ShowsValue(op, *meta) ? kLineEnd : std::string_view{};
+      return internal::ShowsValue(op, *meta) ? kLineEnd : "";
     default:
       return asked.ends_command ? kLineEndAndEnd : kLineEnd;
   }
