@@ -515,14 +515,23 @@ def case_accept_into_a_full_file_table(stage: Stage) -> None:
             os.dup2(0, number)
 
     with stage.server("-c", "100", preexec_fn=take_files, close_fds=False) as server:
-        # Connections leave the table as soon as their shard looks at them: it must not, for now.
-        os.kill(server.pid, signal.SIGSTOP)
-        burst = [server.connect() for _ in range(60)]
-        os.kill(server.pid, signal.SIGCONT)
-        for client in burst:
-            equal(client.ask(b"mn\r\n"), b"MN\r\n", "one of the burst")
-        counted = failures(burst[0], "accept_file_limit")
-        expect(counted > 0, "the burst found files enough")
+        # Connections leave the table as soon as their shard looks at them: it must not, for now. On
+        # a busy machine the kernel may accept them in so small helpings that there are files enough.
+        burst = []
+        for _ in range(10):
+            os.kill(server.pid, signal.SIGSTOP)
+            burst += [server.connect() for _ in range(60)]
+            os.kill(server.pid, signal.SIGCONT)
+            for client in burst:
+                equal(client.ask(b"mn\r\n"), b"MN\r\n", "one of the burst")
+            counted = failures(burst[0], "accept_file_limit")
+            if counted > 0:
+                break
+            for client in burst[1:]:
+                client.close()
+            del burst[1:]
+            wait_until(lambda: burst[0].stats()["curr_connections"] == "1", "the others leave")
+        expect(counted > 0, "the bursts found files enough")
         equal(b"%d" % counted, burst[0].stats()["listen_disabled_num"].encode(), "counted by cause")
         for client in burst:
             client.close()
