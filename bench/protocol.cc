@@ -129,7 +129,7 @@ class TextProtocol : public Protocol {
       if (found == Match::kYes) {
         error = CheckValue(value.key, value.flags, value.bytes, batch);
         if (!error.empty()) return used;
-        ++tally.hits;
+        ++batch.hits;
         used += value.size_bytes;
         continue;
       }
@@ -225,7 +225,7 @@ class MetaProtocol : public Protocol {
         keyspace_.WriteKey(batch.keys[batch.key_next], key);
         error = CheckValue({key, keyspace_.key_size()}, "0", value.bytes, batch);
         if (!error.empty()) return used;
-        ++tally.hits;
+        ++batch.hits;
         used += value.size_bytes;
         Finish(batch, tally);
         continue;
@@ -332,7 +332,7 @@ class BinaryProtocol : public Protocol {
       std::string wrong =
           CheckValue(shown, reply.client_flags() == 0 ? "0" : "other", reply.value, batch);
       if (!wrong.empty()) return wrong;
-      ++tally.hits;
+      ++batch.hits;
     } else if (is_quiet || reply.status != static_cast<uint16_t>(proto::BinaryStatus::kNotFound)) {
       return "a status that is neither success nor a miss";
     }
@@ -350,6 +350,9 @@ void Protocol::Finish(Batch& batch, Tally& tally) {
   ++tally.requests;
   tally.keys += key_count;
   if (request.kind == RequestKind::kGet) tally.gets += key_count;
+  // Only now: a request is counted whole on one side of a measurement's edge.
+  tally.hits += batch.hits;
+  batch.hits = 0;
   batch.key_next = request.key_end;
   ++batch.answered;
 }

@@ -30,6 +30,7 @@ struct Batch {
   std::vector<uint64_t> keys;  // ids, of all requests
   size_t answered = 0;         // requests whose reply is complete
   size_t key_next = 0;         // first key whose value has neither come nor been skipped
+  uint32_t hits = 0;           // values that have come for the request under way
 
   bool Done() const { return answered == requests.size(); }
   void Clear() {
@@ -37,6 +38,7 @@ struct Batch {
     keys.clear();
     answered = 0;
     key_next = 0;
+    hits = 0;
   }
 };
 
