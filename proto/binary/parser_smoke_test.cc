@@ -5,38 +5,21 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "proto/binary/stream_check.h"
+#include "proto/smoke/smoke.h"
 
 namespace torc::proto {
 namespace {
 
-std::vector<std::string> ReadCorpus() {
-  std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator("proto/binary/fuzz_binary_seeds")) {
-    paths.push_back(entry.path());
-  }
-  std::sort(paths.begin(), paths.end());  // The order of a directory is not fixed.
-  std::vector<std::string> corpus;
-  for (const auto& path : paths) {
-    std::ifstream file(path, std::ios::binary);
-    corpus.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-  }
-  return corpus;
-}
+constexpr char kSeeds[] = "proto/binary/fuzz_binary_seeds";
 
-class Mutator {
+class Mutator : public Dice {
  public:
-  explicit Mutator(uint32_t seed) : random_(seed) {}
-
-  size_t Below(size_t bound) { return random_() % bound; }
+  using Dice::Dice;
 
   void Mutate(std::string* bytes) {
     if (bytes->empty()) bytes->push_back('\x80');
@@ -62,19 +45,16 @@ class Mutator {
         break;
     }
   }
-
- private:
-  std::mt19937 random_;  // Its numbers are the same with every library, unlike a distribution's.
 };
 
 TEST_CASE("the same requests wherever the stream is cut") {
-  const std::vector<std::string> corpus = ReadCorpus();
+  const std::vector<std::string> corpus = ReadCorpus(kSeeds);
   REQUIRE(corpus.size() >= 9);
   for (const std::string& input : corpus) CheckPackets(input, PacketCuts::kEvery);
 }
 
 TEST_CASE("the parser holds on to its promises under mutation") {
-  const std::vector<std::string> corpus = ReadCorpus();
+  const std::vector<std::string> corpus = ReadCorpus(kSeeds);
   Mutator mutator(20'260'411);
   for (int i = 0; i < 20'000; ++i) {
     std::string input = corpus[mutator.Below(corpus.size())];
