@@ -22,20 +22,6 @@ using engine::Result;
 using engine::Shortage;
 using engine::Verb;
 
-namespace {
-
-// What a hit tells of an item.
-void Describe(RelativeSeconds now, const Partition& partition, const Item& item, Extended* e) {
-  e->marks = {.stale = item.stale(),
-              .token_sent = item.token_sent(),
-              .key_is_binary = item.key_is_binary(),
-              .fetched = item.fetched()};
-  e->last_access = now - std::min(now, item.IdleSeconds(now));
-  e->item_bytes = partition.BytesOf(&item);
-}
-
-}  // namespace
-
 [[gnu::noinline]] bool SlabEngine::ExecuteExtended(ShardId self, Op& op,
                                                    const Index::Guess& guess) {
   const Extended& e = *op.extended;
@@ -68,6 +54,14 @@ void Describe(RelativeSeconds now, const Partition& partition, const Item& item,
 
 // ------------------------------------------------------------------------------------------ reads
 
+// What a hit tells of an item.
+void SlabEngine::Describe(RelativeSeconds now, const Partition& partition, const Item& item,
+                          Extended* e) {
+  e->marks = MarksOf(item);
+  e->last_access = now - std::min(now, item.IdleSeconds(now));
+  e->item_bytes = partition.BytesOf(&item);
+}
+
 bool SlabEngine::GetExtended(ShardId self, Op& op, const Index::Guess& guess) {
   Extended& e = *op.extended;
   const ShardId owner = OwnerOf(op.hash);
@@ -77,7 +71,7 @@ bool SlabEngine::GetExtended(ShardId self, Op& op, const Index::Guess& guess) {
   if (item != nullptr) {
     const Deadline deadline{NowOf(self), partition.flush_cas()};
     if (item->DeadAt(deadline)) {
-      miss = item->cas_count() <= deadline.flush_cas ? Miss::kFlushed : Miss::kExpired;
+      miss = MissOf(*item, deadline);
       if (owner == self) own(self).Unlink(item, op.hash);
       item = nullptr;
     }
@@ -174,11 +168,7 @@ bool SlabEngine::CasMatches(Partition& p, Op& op, const Item* item) {
 
 bool SlabEngine::StoreExtended(Partition& p, Op& op) {
   const Extended& e = *op.extended;
-  if (op.item == nullptr && op.value_size > ValueSizeMax(op.key_size, op.client_flags)) {
-    Refuse(p, op, Result::kTooLarge);
-    End(p, op, Result::kTooLarge);
-    return true;
-  }
+  if (RefuseTooLarge(p, op)) return true;
   const Found found = Find(p, op);
   op.miss = found.miss;
   const bool compares = e.compares_cas && e.verb != Verb::kAdd;
@@ -197,17 +187,9 @@ bool SlabEngine::StoreExtended(Partition& p, Op& op) {
     if (!is_late && !CasMatches(p, op, found.item)) return true;
   }
 
-  Room room;
-  Item* const item = ItemOf(p, op, &room);
-  if (item == nullptr) {
-    if (room == Room::kLater) return false;
-    Refuse(p, op, Result::kNoMemory);
-    End(p, op, Result::kNoMemory, p.WhyNever(NewItemOf(op)));
-    return true;
-  }
-  CHECK_EQ(item->has_own_cas(), e.sets_cas);  // as Reserve was told
-  if (e.sets_cas) item->set_own_cas(e.cas_new);
-  if (e.key_is_binary) item->set_key_is_binary();
+  bool waits;
+  Item* const item = ItemOf(p, op, &waits);
+  if (item == nullptr) return !waits;
   if (is_late) {
     item->set_stale();
     if (found.item->token_sent()) item->set_token_sent();
@@ -222,11 +204,7 @@ bool SlabEngine::StoreExtended(Partition& p, Op& op) {
 
 bool SlabEngine::ConcatenateExtended(Partition& p, Op& op) {
   Extended& e = *op.extended;
-  if (op.item == nullptr && op.value_size > ValueSizeMax(op.key_size, op.client_flags)) {
-    Refuse(p, op, Result::kTooLarge);
-    End(p, op, Result::kTooLarge);
-    return true;
-  }
+  if (RefuseTooLarge(p, op)) return true;
   const Found found = Find(p, op);
   op.miss = found.miss;
   if (found.item != nullptr) {
@@ -240,17 +218,9 @@ bool SlabEngine::ConcatenateExtended(Partition& p, Op& op) {
     End(p, op, Result::kNotStored);
     return true;
   }
-  Room room;
-  Item* const item = ItemOf(p, op, &room);
-  if (item == nullptr) {
-    if (room == Room::kLater) return false;
-    Refuse(p, op, Result::kNoMemory);
-    End(p, op, Result::kNoMemory, p.WhyNever(NewItemOf(op)));
-    return true;
-  }
-  CHECK_EQ(item->has_own_cas(), e.sets_cas);  // as Reserve was told
-  if (e.sets_cas) item->set_own_cas(e.cas_new);
-  if (e.key_is_binary) item->set_key_is_binary();
+  bool waits;
+  Item* const item = ItemOf(p, op, &waits);
+  if (item == nullptr) return !waits;
   item->set_exptime(e.make_exptime);
   if (!PublishStore(p, op, item, found)) return false;
   e.made = op.result == Result::kStored;
@@ -262,13 +232,6 @@ bool SlabEngine::CountExtended(Partition& p, Op& op) {
   const Found found = Find(p, op);
   op.miss = found.miss;
   if (found.item != nullptr) {
-    // Before the CAS, as in memcached.
-    const uint32_t value_size = found.item->value_size();
-    if (value_size == 0 || !engine::IsCountable(op.key_size, value_size)) {
-      op.result = Result::kNotANumber;
-      return true;
-    }
-    if (!CasMatches(p, op, found.item)) return true;
     e.exptime_before = found.item->exptime();
     e.exptime_after = e.touches ? op.exptime : e.exptime_before;
     return CountIn(p, op, found);

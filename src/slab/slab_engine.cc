@@ -35,13 +35,6 @@ constexpr uint32_t kPagesMin = 16;
 
 constexpr size_t kHugePageBytes = size_t{2} << 20;
 
-engine::Marks MarksOf(const Item& item) {
-  return {.stale = item.stale(),
-          .token_sent = item.token_sent(),
-          .key_is_binary = item.key_is_binary(),
-          .fetched = item.fetched()};
-}
-
 size_t RoundUp(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
@@ -281,7 +274,7 @@ void SlabEngine::Get(ShardId self, Op& op, const Index::Guess& guess) {
     FillHit(self, partition, item, op);
     return;
   }
-  op.miss = item->cas_count() <= deadline.flush_cas ? Miss::kFlushed : Miss::kExpired;
+  op.miss = MissOf(*item, deadline);
   op.result = Result::kMiss;
   if (owner == self) own(self).Unlink(item, op.hash);
 }
@@ -292,7 +285,7 @@ SlabEngine::Found SlabEngine::Find(Partition& p, const Op& op) {
   Item* const item = p.index().ItemIn(*slot);
   const Deadline deadline = p.deadline();
   if (!item->DeadAt(deadline)) return {item, slot, Miss::kAbsent};
-  const Miss miss = item->cas_count() <= deadline.flush_cas ? Miss::kFlushed : Miss::kExpired;
+  const Miss miss = MissOf(*item, deadline);
   p.Unlink(item, op.hash);
   return {nullptr, nullptr, miss};
 }
@@ -373,13 +366,36 @@ Partition::NewItem SlabEngine::NewItemOf(const Op& op) {
   return wanted;
 }
 
-Item* SlabEngine::ItemOf(Partition& p, const Op& op, Room* room) {
+bool SlabEngine::RefuseTooLarge(Partition& p, Op& op) {
+  if (op.item != nullptr || op.value_size <= ValueSizeMax(op.key_size, op.client_flags)) {
+    return false;
+  }
+  Refuse(p, op, Result::kTooLarge);
+  End(p, op, Result::kTooLarge);
+  return true;
+}
+
+Item* SlabEngine::ItemOf(Partition& p, Op& op, bool* waits) {
   Item* item = static_cast<Item*>(op.item);
+  *waits = false;
   if (item == nullptr) {
-    item = p.Make(NewItemOf(op), room);
-    if (item == nullptr) return nullptr;
+    Room room;
+    item = p.Make(NewItemOf(op), &room);
+    if (item == nullptr) {
+      *waits = room == Room::kLater;
+      if (*waits) return nullptr;
+      Refuse(p, op, Result::kNoMemory);
+      End(p, op, Result::kNoMemory, p.WhyNever(NewItemOf(op)));
+      return nullptr;
+    }
     std::memcpy(item->key_data(), op.key, op.key_size);
     p.values().CopyIn(item, 0, {op.value, op.value_size});
+  }
+  if (op.verb == Verb::kExtended) {
+    const Extended& e = *op.extended;
+    CHECK_EQ(item->has_own_cas(), e.sets_cas);  // as Reserve was told
+    if (e.sets_cas) item->set_own_cas(e.cas_new);
+    if (e.key_is_binary) item->set_key_is_binary();
   }
   return item;
 }
@@ -405,11 +421,7 @@ bool SlabEngine::PublishStore(Partition& p, Op& op, Item* item, const Found& fou
 }
 
 bool SlabEngine::Store(Partition& p, Op& op) {
-  if (op.item == nullptr && op.value_size > ValueSizeMax(op.key_size, op.client_flags)) {
-    Refuse(p, op, Result::kTooLarge);
-    End(p, op, Result::kTooLarge);
-    return true;
-  }
+  if (RefuseTooLarge(p, op)) return true;
   Found found = Find(p, op);
   op.miss = found.miss;
   if (op.verb == Verb::kAdd && found.item != nullptr) {
@@ -432,23 +444,15 @@ bool SlabEngine::Store(Partition& p, Op& op) {
       return true;
     }
   }
-  Room room;
-  Item* const item = ItemOf(p, op, &room);
-  if (item != nullptr) return PublishStore(p, op, item, found);
-  if (room == Room::kLater) return false;
-  Refuse(p, op, Result::kNoMemory);
-  End(p, op, Result::kNoMemory, p.WhyNever(NewItemOf(op)));
-  return true;
+  bool waits;
+  Item* const item = ItemOf(p, op, &waits);
+  return item != nullptr ? PublishStore(p, op, item, found) : !waits;
 }
 
 bool SlabEngine::Concatenate(Partition& p, Op& op) {
   // memcached first makes an item of the new bytes alone, and says so when that fails; when it is
   // the sum that fails, its answer is NOT_STORED.
-  if (op.item == nullptr && op.value_size > ValueSizeMax(op.key_size, op.client_flags)) {
-    Refuse(p, op, Result::kTooLarge);
-    End(p, op, Result::kTooLarge);
-    return true;
-  }
+  if (RefuseTooLarge(p, op)) return true;
   const Found found = Find(p, op);
   op.miss = found.miss;
   if (found.item == nullptr) {
@@ -507,15 +511,21 @@ bool SlabEngine::Count(Partition& p, Op& op) {
 bool SlabEngine::CountIn(Partition& p, Op& op, const Found& found) {
   const Extended* const e = op.verb == Verb::kExtended ? op.extended : nullptr;
   const Item& old = *found.item;
+  // What cannot be a number is told before the CAS is looked at, what is not one after, as in
+  // memcached.
+  if (old.value_size() == 0 || !engine::IsCountable(old.key_size(), old.value_size())) {
+    op.result = Result::kNotANumber;
+    return true;
+  }
+  if (e != nullptr && !CasMatches(p, op, &old)) return true;
   uint64_t number;
   DecimalReader reader;
-  const bool countable = engine::IsCountable(old.key_size(), old.value_size());
-  for (size_t offset = 0; countable && offset < old.value_size();) {
+  for (size_t offset = 0; offset < old.value_size();) {
     const std::span<const char> piece = p.values().Piece(&old, offset);
     for (const char byte : piece) reader.Feed(byte);
     offset += piece.size();
   }
-  if (!countable || !reader.Finish(&number)) {
+  if (!reader.Finish(&number)) {
     op.result = Result::kNotANumber;
     return true;
   }

@@ -145,9 +145,9 @@ class SlabEngine final : public engine::Engine {
   bool Delete(Partition& p, Op& op);
   // What a store asks for, by way of a reservation or not.
   static Partition::NewItem NewItemOf(const Op& op);
-  // The item for a store's value: the reservation's, or a new one with key and value in it. Null:
-  // `*room` says why.
-  Item* ItemOf(Partition& p, const Op& op, Room* room);
+  // The item for a store's value: the reservation's, or a new one with key and value in it; of
+  // kExtended with what that adds. Null: it waits for memory, or else has ended with kNoMemory.
+  Item* ItemOf(Partition& p, Op& op, bool* waits);
   // Publishes `item`, made by ItemOf, in place of what was found. False: it waits for memory.
   bool PublishStore(Partition& p, Op& op, Item* item, const Found& found);
   // Ends an operation that stores nothing: its reservation is given back.
@@ -155,10 +155,25 @@ class SlabEngine final : public engine::Engine {
            engine::Shortage shortage = engine::Shortage::kNone);
   // A store that cannot be: counts it and, for a set, removes the present item.
   void Refuse(Partition& p, const Op& op, engine::Result why);
+  // Whether a store's value is too large for any item; it has ended then.
+  bool RefuseTooLarge(Partition& p, Op& op);
+
+  static engine::Marks MarksOf(const Item& item) {
+    return {.stale = item.stale(),
+            .token_sent = item.token_sent(),
+            .key_is_binary = item.key_is_binary(),
+            .fetched = item.fetched()};
+  }
+  // Of a dead item: what a lookup that met it says.
+  static engine::Miss MissOf(const Item& item, const Deadline& deadline) {
+    return item.cas_count() <= deadline.flush_cas ? engine::Miss::kFlushed : engine::Miss::kExpired;
+  }
 
   // The verbs of kExtended (extended.cc).
   bool ExecuteExtended(ShardId self, Op& op, const Index::Guess& guess);
   bool GetExtended(ShardId self, Op& op, const Index::Guess& guess);
+  static void Describe(RelativeSeconds now, const Partition& partition, const Item& item,
+                       engine::Extended* e);
   bool StoreExtended(Partition& p, Op& op);
   bool ConcatenateExtended(Partition& p, Op& op);
   bool CountExtended(Partition& p, Op& op);

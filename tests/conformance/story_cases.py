@@ -5,6 +5,7 @@ A `.story` file speaks lines, a `.packets` file the binary protocol.
 
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import counters
@@ -58,13 +59,13 @@ def play_packets(story: Story, context: Context) -> None:
     packets.PacketPlayer(context.connect, key=f"key{next(plays)}").play(story)
 
 
-def as_case(story: Story) -> Case:
+def as_case(story: Story, play: Callable[[Story, Context], None]) -> Case:
     server = story.options.get("server")
     if "moves" in story.options and server is None:
         server = ""  # its own: what goes away later in a shared one would be counted as its
     return Case(
         story.name,
-        lambda context: (play_packets if story in PACKET_STORIES else play)(story, context),
+        lambda context: play(story, context),
         server=tuple(server.split()) if server is not None else None,
         waits=story.sleeps,
         old=story.options.get("old", ""),
@@ -75,4 +76,5 @@ def as_case(story: Story) -> Case:
 
 
 check_differences()
-CASES += map(as_case, STORIES + PACKET_STORIES)
+CASES += [as_case(story, play) for story in STORIES]
+CASES += [as_case(story, play_packets) for story in PACKET_STORIES]
