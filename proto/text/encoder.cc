@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "src/base/assert.h"
+#include "src/base/short_bytes.h"
 
 namespace torc::proto {
 namespace {
@@ -39,11 +40,12 @@ size_t DigitCount(uint64_t number) {
   return low + (low == 0 || number >= kPowersOfTen[low - 1] ? 1 : 0);
 }
 
-char* EncodeHeaderStart(char* out, std::string_view key, uint32_t client_flags,
-                        uint32_t value_size) {
+inline char* EncodeHeaderStart(char* out, std::string_view key, uint32_t client_flags,
+                               uint32_t value_size) {
   CHECK_LE(key.size(), kKeyBytesMax);
   out = Encode(out, "VALUE ");
-  out = Encode(out, key);
+  CopyShort(out, key.data(), key.size());
+  out += key.size();
   *out++ = ' ';
   out = EncodeDecimal(out, client_flags);
   *out++ = ' ';
@@ -52,7 +54,14 @@ char* EncodeHeaderStart(char* out, std::string_view key, uint32_t client_flags,
 
 }  // namespace
 
-char* EncodeDecimal(char* out, uint64_t number) {
+char* internal::EncodeLongDecimal(char* out, uint64_t number) {
+  // Sizes of small values: without a loop.
+  if (number < 100) return Encode(out, {&kPairs[2 * number], 2});
+  if (number < 10'000) {
+    const size_t high = number / 100;
+    out = high < 10 ? Encode(out, {&kPairs[2 * high + 1], 1}) : Encode(out, {&kPairs[2 * high], 2});
+    return Encode(out, {&kPairs[2 * (number % 100)], 2});
+  }
   char* const end = out + DigitCount(number);
   char* p = end;
   while (number >= 100) {

@@ -53,7 +53,14 @@ inline char* Encode(char* out, std::string_view text) {
 }
 
 // Writes `number` in decimal: 1 to kDecimalBytesMax bytes.
-char* EncodeDecimal(char* out, uint64_t number);
+namespace internal {
+char* EncodeLongDecimal(char* out, uint64_t number);
+}  // namespace internal
+inline char* EncodeDecimal(char* out, uint64_t number) {
+  if (number >= 10) return internal::EncodeLongDecimal(out, number);
+  *out = static_cast<char>('0' + number);
+  return out + 1;
+}
 
 // The line before a value: get and gat. Requires key.size() <= kKeyBytesMax. Up to
 // kValueHeaderBytesMax bytes.

@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <vector>
 
 #include "src/base/clock.h"
 #include "src/base/intrusive_list.h"
 #include "src/base/pool.h"
+#include "src/base/short_bytes.h"
 #include "third_party/doctest/doctest.h"
 
 // doctest's CHECK gives way to ours in headers; tests use REQUIRE.
@@ -58,6 +60,26 @@ TEST_CASE("a pool hands out at most its capacity, warm objects first") {
   pool.Delete(b);
   pool.Delete(c);
   REQUIRE(pool.used() == 0);
+}
+
+TEST_CASE("short copies and comparisons, of every size, touch no byte beyond") {
+  for (size_t size = 0; size <= 2 * kShortBytesMax; ++size) {
+    // Exactly as large, so that AddressSanitizer sees what is read beyond.
+    std::vector<char> from(size), to(size + 2, '.');
+    for (size_t i = 0; i < size; ++i) from[i] = static_cast<char>(i * 7 + 1);
+    CopyShort(to.data() + 1, from.data(), size);
+    REQUIRE(std::equal(from.begin(), from.end(), to.begin() + 1));
+    REQUIRE(to.front() == '.');
+    REQUIRE(to.back() == '.');
+
+    std::vector<char> other = from;
+    REQUIRE(SameShort(from.data(), other.data(), size));
+    for (char& byte : other) {
+      byte = static_cast<char>(byte ^ 0x40);
+      REQUIRE_FALSE(SameShort(from.data(), other.data(), size));
+      byte = static_cast<char>(byte ^ 0x40);
+    }
+  }
 }
 
 TEST_CASE("exptime: never, at once, relative, absolute") {

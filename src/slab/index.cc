@@ -174,21 +174,28 @@ void Index::CountBytes() {
 
 // ---------------------------------------------------------------------------------------- lookups
 
+inline Index::Guess Index::LocateIn(const Bucket& bucket, const Meta& meta, uint32_t probe,
+                                    uint8_t tag) {
+  uint32_t matching = meta.TagsEqual(tag) & meta.ProbesEqual(probe);
+  for (; matching != 0; matching &= matching - 1) {
+    const Slot* const slot = &bucket.refs[std::countr_zero(matching)];
+    const Ref ref = slot->load(std::memory_order_acquire);
+    if (ref != 0) return {slot, ref};
+  }
+  return {};
+}
+
 Index::Guess Index::Locate(uint64_t hash) const {
   const Table& table = TableAt(state_.load(std::memory_order_acquire), hash);
   const Place place = PlaceOf(table, hash);
   const Bucket* const home = &table.buckets[place.home];
-  uint32_t probe_max = 0;
-  for (uint32_t probe = 0; probe <= probe_max; ++probe) {
+  const Meta meta = home->Load();
+  const Guess guess = LocateIn(*home, meta, 0, place.tag);
+  if (guess.slot != nullptr) return guess;
+  for (uint32_t probe = 1; probe <= meta.probe_max(); ++probe) {
     const Bucket& bucket = home[table.jump[probe]];
-    const Meta meta = bucket.Load();
-    if (probe == 0) probe_max = meta.probe_max();
-    uint32_t matching = meta.TagsEqual(place.tag) & meta.ProbesEqual(probe);
-    for (; matching != 0; matching &= matching - 1) {
-      const Slot* const slot = &bucket.refs[std::countr_zero(matching)];
-      const Ref ref = slot->load(std::memory_order_acquire);
-      if (ref != 0) return {slot, ref};
-    }
+    const Guess far = LocateIn(bucket, bucket.Load(), probe, place.tag);
+    if (far.slot != nullptr) return far;
   }
   return {};
 }
@@ -256,7 +263,7 @@ Index::Found Index::Scan(uint64_t hash, Matches matches) const {
 }
 
 Index::Slot* Index::FindSlot(uint64_t hash, std::string_view key) {
-  const Found found = Scan(hash, [&](Ref ref) { return items_.At(ref)->key() == key; });
+  const Found found = Scan(hash, [&](Ref ref) { return items_.At(ref)->HasKey(key); });
   if (found.home == nullptr) return nullptr;
   return &found.home[found.table->jump[found.probe]].refs[found.slot];
 }

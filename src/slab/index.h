@@ -123,7 +123,7 @@ class Index {
   Item* Find(uint64_t hash, std::string_view key, const Guess& guess) const {
     if (guess.slot != nullptr && guess.slot->load(std::memory_order_acquire) == guess.ref) {
       Item* const item = items_.At(guess.ref);
-      if (__builtin_expect(item->key() == key, 1)) return item;
+      if (__builtin_expect(item->HasKey(key), 1)) return item;
     }
     return Find(hash, key);
   }
@@ -286,6 +286,7 @@ class Index {
   void BringHome(const Table& table, Bucket* home);
   static void LowerProbeMax(const Table& table, Bucket* home);
 
+  static Guess LocateIn(const Bucket& bucket, const Meta& meta, uint32_t probe, uint8_t tag);
   Item* FindIn(const Bucket& bucket, uint32_t probe, uint8_t tag, std::string_view key) const;
   Item* FindFar(uint64_t hash, std::string_view key) const;
 

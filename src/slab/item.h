@@ -35,9 +35,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "src/base/clock.h"
+#include "src/base/short_bytes.h"
 
 namespace torc::slab {
 
@@ -237,13 +239,21 @@ class Item {
     if (other.key_is_binary()) set_key_is_binary();
   }
 
-  uint32_t client_flags() const;
+  uint32_t client_flags() const {
+    if (!has_client_flags()) return 0;
+    uint32_t flags;
+    std::memcpy(&flags, bytes() + client_flags_offset(), sizeof(flags));
+    return flags;
+  }
   void set_client_flags(uint32_t flags);  // requires has_client_flags
 
   size_t key_size() const { return key_size_; }
   const char* key_data() const { return bytes() + key_offset(); }
   char* key_data() { return bytes() + key_offset(); }
   std::string_view key() const { return {key_data(), key_size_}; }
+  bool HasKey(std::string_view key) const {
+    return key.size() == key_size_ && SameShort(key_data(), key.data(), key_size_);
+  }
 
   // Where what precedes the value ends: the value of an item in one chunk, the chain record
   // (aligned to 4) of a chained one.

@@ -204,7 +204,11 @@ size_t SlabEngine::Execute(ShardId self, std::span<Op> ops) {
     PrefetchItems(group, guesses);
     PrefetchBuckets(group_at(from + kPrefetchGroup));
     for (size_t i = 0; i < group.size(); ++i) {
-      if (!ExecuteOne(self, group[i], guesses[i])) return from + i;
+      if (group[i].verb == Verb::kGet) {
+        Get(self, group[i], guesses[i]);
+      } else if (!ExecuteOne(self, group[i], guesses[i])) {
+        return from + i;
+      }
     }
   }
   return ops.size();
@@ -259,7 +263,8 @@ void SlabEngine::FillView(const Partition& partition, const Item* item, Op& op) 
   op.result = Result::kHit;
 }
 
-void SlabEngine::Get(ShardId self, Op& op, const Index::Guess& guess) {
+// With all that it calls for a hit: half of its time went into calls.
+[[gnu::flatten]] void SlabEngine::Get(ShardId self, Op& op, const Index::Guess& guess) {
   const ShardId owner = OwnerOf(op.hash);
   const Partition& partition = *partitions_[owner];
   Item* const item = partition.index().Find(op.hash, op.key_view(), guess);
@@ -388,7 +393,7 @@ Item* SlabEngine::ItemOf(Partition& p, Op& op, bool* waits) {
       End(p, op, Result::kNoMemory, p.WhyNever(NewItemOf(op)));
       return nullptr;
     }
-    std::memcpy(item->key_data(), op.key, op.key_size);
+    CopyShort(item->key_data(), op.key, op.key_size);
     p.values().CopyIn(item, 0, {op.value, op.value_size});
   }
   if (op.verb == Verb::kExtended) {
@@ -420,7 +425,7 @@ bool SlabEngine::PublishStore(Partition& p, Op& op, Item* item, const Found& fou
   return true;
 }
 
-bool SlabEngine::Store(Partition& p, Op& op) {
+[[gnu::flatten]] bool SlabEngine::Store(Partition& p, Op& op) {
   if (RefuseTooLarge(p, op)) return true;
   Found found = Find(p, op);
   op.miss = found.miss;
