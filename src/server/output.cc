@@ -35,23 +35,20 @@ bool Output::EnsureFill(Buffers& buffers, uint32_t size) {
   return true;
 }
 
-char* Output::Reserve(Buffers& buffers, uint32_t size) {
+char* Output::ReserveAnew(Buffers& buffers, uint32_t size) {
   if (!EnsureFill(buffers, size)) [[unlikely]]
     return nullptr;
   char* const room = fill_->bytes + fill_->used;
-  if (tail_ == nullptr || tail_->kind != OutNode::Kind::kBlock ||
-      tail_->data + tail_->size != room) {
-    OutNode* const node = AppendNode(buffers, OutNode::Kind::kBlock);
-    if (node == nullptr) [[unlikely]]
-      return nullptr;
-    node->block = fill_;
-    node->data = room;
-    Buffers::Reference(fill_);
-  }
+  OutNode* const node = AppendNode(buffers, OutNode::Kind::kBlock);
+  if (node == nullptr) [[unlikely]]
+    return nullptr;
+  node->block = fill_;
+  node->data = room;
+  Buffers::Reference(fill_);
   return room;
 }
 
-bool Output::Append(Buffers& buffers, std::string_view bytes) {
+bool Output::AppendLong(Buffers& buffers, std::string_view bytes) {
   while (!bytes.empty()) {
     const uint32_t room = fill_ == nullptr ? 0 : fill_->room();
     const size_t size = std::min<size_t>(bytes.size(), room != 0 ? room : sizeof(Block::bytes));

@@ -16,6 +16,7 @@
 #include <span>
 #include <string_view>
 
+#include "src/base/short_bytes.h"
 #include "src/engine/engine.h"
 #include "src/server/buffers.h"
 
@@ -44,7 +45,14 @@ class Output {
 
   // Room for `size` contiguous bytes (at most a block's); Commit says how many were written. Null:
   // out of memory.
-  [[nodiscard]] char* Reserve(Buffers& buffers, uint32_t size);
+  [[nodiscard]] char* Reserve(Buffers& buffers, uint32_t size) {
+    // Nearly always behind the reply before it.
+    if (tail_ != nullptr && fill_ != nullptr && fill_->room() >= size) [[likely]] {
+      char* const room = fill_->bytes + fill_->used;
+      if (tail_->kind == OutNode::Kind::kBlock && tail_->data + tail_->size == room) return room;
+    }
+    return ReserveAnew(buffers, size);
+  }
   void Commit(uint32_t size) {
     tail_->size += size;
     fill_->used += size;
@@ -52,7 +60,19 @@ class Output {
   }
 
   // Each returns false where memory is refused; the connection can only be closed then.
-  [[nodiscard]] bool Append(Buffers& buffers, std::string_view bytes);
+  [[nodiscard]] bool Append(Buffers& buffers, std::string_view bytes) {
+    // A line, as most replies are that have no value.
+    if (bytes.size() > kShortBytesMax || fill_ == nullptr || fill_->room() < bytes.size()) {
+      return AppendLong(buffers, bytes);
+    }
+    if (bytes.empty()) return true;
+    char* const to = Reserve(buffers, static_cast<uint32_t>(bytes.size()));
+    if (to == nullptr) [[unlikely]]
+      return false;
+    CopyShort(to, bytes.data(), bytes.size());
+    Commit(static_cast<uint32_t>(bytes.size()));
+    return true;
+  }
   [[nodiscard]] bool AppendConstant(Buffers& buffers, std::string_view bytes);
   [[nodiscard]] bool AppendPinned(Buffers& buffers, const void* item, ShardId owner, uint32_t size);
   // Takes over one reference to `block`, whose used bytes are appended without a copy.
@@ -98,6 +118,10 @@ class Output {
   void Clear(Buffers& buffers, PinHolder& pins);
 
  private:
+  // Over as many blocks as it takes.
+  [[nodiscard]] bool AppendLong(Buffers& buffers, std::string_view bytes);
+  // In a node, or a block, of its own.
+  [[nodiscard]] char* ReserveAnew(Buffers& buffers, uint32_t size);
   [[nodiscard]] OutNode* AppendNode(Buffers& buffers, OutNode::Kind kind);
   void Drop(Buffers& buffers, PinHolder& pins, OutNode* node);
   // Makes `fill_` a block with room for `size` bytes.

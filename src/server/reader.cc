@@ -755,11 +755,11 @@ Reader::Step Reader::ReadPenalty(Connection& c) {
 
 // Shared steps.
 
-Reader::Step Reader::Submit(Connection& c, const Op& op, const Asked& asked, const MetaAsked* meta,
-                            InSegment* uses) {
+Reader::Step Reader::SubmitForeign(Connection& c, const Op& op, const Asked& asked,
+                                   const MetaAsked* meta, InSegment* uses) {
   const ShardId owner = engine::OwnerOf(op.hash, core_.shard.shards());
   // What says when it was read before must be read once: a large value of another shard is not.
-  const bool looks_back = asked.style == ReplyStyle::kMeta && owner != core_.self() &&
+  const bool looks_back = asked.style == ReplyStyle::kMeta &&
                           meta->echo.letters_view().find_first_of("hl") != std::string_view::npos;
   if (!desk_.NeedsMessage(c, owner, op) && !looks_back) [[likely]] {
     core_.batch.AddOperation(&c, op, asked);
@@ -803,7 +803,7 @@ void Reader::DoneWithLine(Connection& c) {
   c.carry = nullptr;
 }
 
-void Reader::PopEmptySegments(Connection& c) {
+void Reader::PopSegments(Connection& c) {
   CHECK(c.state != State::kHeld && c.state != State::kKeys);  // `held` may lie in them
   while (c.in_head != nullptr && c.in_head->size == 0) {
     InSegment* const segment = Core::PopSegment(c);

@@ -118,7 +118,18 @@ class Reader {
   // What `op` has of extra lies in the batch's next_extra(), or wherever `meta` and op.extended
   // say.
   Step Submit(Connection& c, const engine::Op& op, const Asked& asked, const MetaAsked* meta,
-              InSegment* uses);
+              InSegment* uses) {
+    // In place: made here and copied there, an operation's fields would go through memory twice.
+    if (engine::OwnerOf(op.hash, core_.shard.shards()) == core_.self()) [[likely]] {
+      core_.batch.AddOperation(&c, op, asked);
+      ++c.turn_operations;
+      return Step::kGoOn;
+    }
+    return SubmitForeign(c, op, asked, meta, uses);
+  }
+  // Likewise, of a key that another shard owns.
+  Step SubmitForeign(Connection& c, const engine::Op& op, const Asked& asked, const MetaAsked* meta,
+                     InSegment* uses);
   // Removes the item of a key whose store is refused, so that no stale value stays.
   Step SubmitRemoval(Connection& c, const engine::Op& op);
   void AddReply(Connection& c, std::string_view text);
@@ -129,7 +140,10 @@ class Reader {
   Step Close(Connection& c);
   // The line is handled: what held it is released once the batch is executed.
   void DoneWithLine(Connection& c);
-  void PopEmptySegments(Connection& c);
+  void PopEmptySegments(Connection& c) {
+    if (c.in_head != nullptr && c.in_head->size == 0) PopSegments(c);
+  }
+  void PopSegments(Connection& c);
   engine::Op MakeOp(std::string_view key, engine::Verb verb);
 
   Core& core_;

@@ -56,7 +56,8 @@ Cause CauseOf(const engine::Op& op) {
   return Cause::kNone;
 }
 
-void CountResult(const engine::Op& op, const Asked& asked, const MetaAsked* meta, Core& core) {
+void internal::CountAnyResult(const engine::Op& op, const Asked& asked, const MetaAsked* meta,
+                              Core& core) {
   Counters& counters = core.counters;
   if (op.result != Result::kHit) {
     if (const Cause cause = CauseOf(op); cause != Cause::kNone) [[unlikely]] {
@@ -329,11 +330,7 @@ std::string_view ReplyText(const Op& op, const Asked& asked, const MetaAsked* me
   return written(EncodeMetaReply(scratch, op, *meta, now));
 }
 
-char* CopyValue(char* to, const engine::Op& op, const engine::Engine& engine) {
-  if (op.value != nullptr) [[likely]] {
-    std::memcpy(to, op.value, op.value_size);
-    return to + op.value_size;
-  }
+char* internal::CopyPieces(char* to, const engine::Op& op, const engine::Engine& engine) {
   for (size_t from = 0; from < op.value_size;) {
     const std::span<const char> piece = engine.Piece(op.item, from);
     std::memcpy(to, piece.data(), piece.size());

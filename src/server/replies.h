@@ -7,6 +7,7 @@
 #define TORC_SRC_SERVER_REPLIES_H_
 
 #include <algorithm>
+#include <cstring>
 #include <string_view>
 
 #include "proto/binary/encoder.h"
@@ -27,7 +28,27 @@ Cause CauseOf(const engine::Op& op);
 Cause CauseOf(engine::Shortage shortage);
 
 // Counts an executed operation and its failure. Once for each, by the worker of its connection.
-void CountResult(const engine::Op& op, const Asked& asked, const MetaAsked* meta, Core& core);
+namespace internal {
+void CountAnyResult(const engine::Op& op, const Asked& asked, const MetaAsked* meta, Core& core);
+}  // namespace internal
+inline void CountResult(const engine::Op& op, const Asked& asked, const MetaAsked* meta,
+                        Core& core) {
+  // Most operations by far, in place. Those of meta have a verb of their own.
+  const bool hit = op.result == engine::Result::kHit;
+  if (op.verb == engine::Verb::kGet &&
+      (hit || (op.result == engine::Result::kMiss && op.miss == engine::Miss::kAbsent)))
+      [[likely]] {
+    core.counters.cmd_get.Add(1);
+    (hit ? core.counters.get_hits : core.counters.get_misses).Add(1);
+    return;
+  }
+  if (op.verb == engine::Verb::kSet && op.result == engine::Result::kStored &&
+      op.miss == engine::Miss::kAbsent) {
+    core.counters.cmd_set.Add(1);
+    return;
+  }
+  internal::CountAnyResult(op, asked, meta, core);
+}
 
 // The reply to a result other than a hit; empty where nothing is said (a get's miss, quiet
 // commands). It is constant, or written to `scratch`, which has room for kReplyBytesMax bytes.
@@ -70,15 +91,30 @@ inline uint32_t ValueBytes(const engine::Op& op, const Asked& asked, const MetaA
 }
 // What follows the value. Constant, at most kTailBytesMax bytes.
 inline constexpr size_t kTailBytesMax = kLineEnd.size() + kEnd.size();
+namespace internal {
+inline constexpr std::string_view kLineEndAndEnd = "\r\nEND\r\n";
+}  // namespace internal
 inline std::string_view TailOf(const engine::Op& op, const Asked& asked, const MetaAsked* meta) {
-  static constexpr std::string_view kLineEndAndEnd = "\r\nEND\r\n";
   switch (asked.style) {
     case ReplyStyle::kBinary:
       return "";  // not null: it is copied
     case ReplyStyle::kMeta:
       return internal::ShowsValue(op, *meta) ? kLineEnd : "";
     default:
-      return asked.ends_command ? kLineEndAndEnd : kLineEnd;
+      return asked.ends_command ? internal::kLineEndAndEnd : kLineEnd;
+  }
+}
+// Writes it. Returns the end; up to kTailBytesMax bytes behind `to` may have been written to.
+inline char* WriteTail(char* to, const engine::Op& op, const Asked& asked, const MetaAsked* meta) {
+  switch (asked.style) {
+    case ReplyStyle::kBinary:
+      return to;
+    case ReplyStyle::kMeta:
+      return proto::Encode(to, TailOf(op, asked, meta));
+    default:
+      // Whole, with END or without: copying as much as is wanted takes longer.
+      std::memcpy(to, internal::kLineEndAndEnd.data(), internal::kLineEndAndEnd.size());
+      return to + (asked.ends_command ? internal::kLineEndAndEnd : kLineEnd).size();
   }
 }
 // Of a hit that is answered as a miss, for want of room: what the client reads.
@@ -90,7 +126,15 @@ inline std::string_view MissText(const engine::Op& op, const Asked& asked, const
 }
 
 // Copies a hit's value to `to`. Returns the end.
-char* CopyValue(char* to, const engine::Op& op, const engine::Engine& engine);
+namespace internal {
+char* CopyPieces(char* to, const engine::Op& op, const engine::Engine& engine);
+}  // namespace internal
+inline char* CopyValue(char* to, const engine::Op& op, const engine::Engine& engine) {
+  if (op.value == nullptr) [[unlikely]]
+    return internal::CopyPieces(to, op, engine);
+  std::memcpy(to, op.value, op.value_size);
+  return to + op.value_size;
+}
 
 }  // namespace torc::server
 
