@@ -87,7 +87,6 @@ std::string Packet(uint8_t magic, uint8_t opcode, uint16_t status, std::string_v
 }
 constexpr uint8_t kRequest = 0x80, kReply = 0x81;
 constexpr uint8_t kGet = 0x00, kGetQuiet = 0x09, kNoop = 0x0a;
-constexpr uint16_t kNotFound = 1;
 const std::string kNoFlags(4, '\0');
 
 std::vector<Case> Cases() {
