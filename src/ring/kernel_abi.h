@@ -18,6 +18,11 @@ namespace torc::ring::abi {
 // Linux 6.6: io_uring_setup: no indirection between submission queue and its entries.
 inline constexpr uint32_t kSetupNoSqArray = 1U << 16;
 
+// Linux 6.7: setsockopt as a submission (io_uring_sqe::cmd_op). Only a build of the bench's asks
+// for it: see Joining in uring_ring.cc.
+inline constexpr uint8_t kOpUringCommand = 46;
+inline constexpr uint32_t kSocketCommandSetOption = 3;
+
 // Linux 6.10: one receive fills several provided buffers (io_uring_sqe::ioprio of a receive or
 // send).
 inline constexpr uint16_t kRecvSendBundle = 1U << 4;

@@ -133,9 +133,10 @@ class Ring {
   virtual void Stop(Kind kind, void* owner) = 0;
 
   // Sends the bytes of `pieces` in order. The iovec array must stay until the next Turn returns,
-  // the bytes until the completion. `more_follows` sets MSG_MORE. At most one send per socket may
-  // be under way: the caller sees to it. The kernel is asked to send all (MSG_WAITALL); a shorter
-  // result is possible all the same.
+  // the bytes until the completion. `more_follows`: another send comes as soon as this one is done,
+  // whose bytes the caller has already; what does not fill a segment may wait for it. At most one
+  // send per socket may be under way: the caller sees to it. The kernel is asked to send all
+  // (MSG_WAITALL); a shorter result is possible all the same.
   virtual void Send(Socket socket, std::span<const iovec> pieces, bool more_follows,
                     void* owner) = 0;
 

@@ -285,13 +285,14 @@ struct alignas(8) Connection {
   }
   void SendMore() {
     pieces.clear();
-    for (size_t at = out_sent; at < out.size() && pieces.size() < 64;) {
+    size_t at = out_sent;
+    while (at < out.size() && pieces.size() < 64) {
       const size_t size = std::min(piece_size_, out.size() - at);
       pieces.push_back({out.data() + at, size});
       at += size;
     }
     sending = true;
-    ring.Send(socket, pieces, false, this);
+    ring.Send(socket, pieces, at < out.size(), this);
   }
   void Close() {
     closing = true;
@@ -1224,6 +1225,37 @@ TEST_CASE("the same seed gives the same run, another seed another") {
   const std::string first = EchoStorm(7, true);
   CHECK(first == EchoStorm(7, true));
   CHECK(first != EchoStorm(8, true));
+}
+
+TEST_CASE("what is said to be followed by more waits for it in the simulated ring") {
+  SimWorld world(1, 1, SimOptions{.window_bytes = 10'000});
+  Ring& ring = world.ring(0);
+  alignas(8) char owner[8] = {};
+  const int listener = world.Listen();
+  SimClient client = world.Connect(listener);
+  ring.Accept(listener, &owner);
+  const Socket socket = ring.Attach(ring.Turn(0)[0].result);
+  const auto send = [&](std::string bytes, bool more_follows) {
+    const iovec piece{bytes.data(), bytes.size()};
+    ring.Send(socket, std::span(&piece, 1), more_follows, &owner);
+    const std::span<const Completion> completions = ring.Turn(0);
+    REQUIRE(completions.size() == 1);
+    CHECK(completions[0].result == static_cast<int32_t>(bytes.size()));
+    return client.Read();
+  };
+  CHECK(send("a", true).empty());
+  CHECK(send("b", true).empty());
+  CHECK(send("c", false) == "abc");
+  // Whole segments do not wait, and neither does what fills the window.
+  const std::string long_reply = send(Pattern(2000), true);
+  CHECK(!long_reply.empty());
+  CHECK(long_reply + send("d", false) == Pattern(2000) + "d");
+  CHECK(send(Pattern(10'000), true) == Pattern(10'000));
+  // The end of the stream pushes what is left.
+  CHECK(send("e", true).empty());
+  ring.Close(socket, &owner);
+  ring.Turn(0);
+  CHECK(client.Read() == "e");
 }
 
 TEST_CASE("a simulated wake arrives, perhaps late or twice") {

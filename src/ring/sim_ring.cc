@@ -22,9 +22,12 @@ constexpr int kListenerBase = 1 << 28;
 constexpr int kConnectionBase = 1 << 29;
 constexpr int kDatagramBase = 3 << 28;
 
+constexpr size_t kSegmentBytes = 1448;
+
 struct Connection {
   std::string to_server;
   std::string to_client;
+  std::string corked;  // sent with more to follow: less than a segment, which waits for that
   size_t window_bytes = 0;
   bool client_ended = false;  // the client has half-closed
   bool broken = false;        // reset
@@ -102,6 +105,7 @@ struct Operation {
   std::vector<iovec> pieces;              // after it
   size_t sent = 0;
   size_t size = 0;
+  bool more_follows = false;
   const sockaddr* to = nullptr;  // SendDatagram
   // The turn before which its next completion must not be delivered.
   uint64_t due_turn = 0;
@@ -142,7 +146,7 @@ class SimRing final : public Ring {
     Queue(Kind::kReceive, socket.value, owner);
   }
   void Stop(Kind kind, void* owner) override;
-  void Send(Socket socket, std::span<const iovec> pieces, bool, void* owner) override;
+  void Send(Socket socket, std::span<const iovec> pieces, bool more_follows, void* owner) override;
   void Shutdown(Socket socket) override;
   void Close(Socket socket, void* owner) override {
     Endpoint& end = Open(socket);
@@ -248,13 +252,15 @@ Socket SimRing::Attach(int fd) {
   return Socket{static_cast<int32_t>(endpoints_.size()) - 1};
 }
 
-void SimRing::Send(Socket socket, std::span<const iovec> pieces, bool, void* owner) {
+void SimRing::Send(Socket socket, std::span<const iovec> pieces, bool more_follows, void* owner) {
   Endpoint& end = Open(socket);
   CHECK(!end.shut);
   CHECK(!end.sending);
   CHECK(!pieces.empty());
   end.sending = true;
-  Queue(Kind::kSend, socket.value, owner).callers_pieces = pieces;
+  Operation& operation = Queue(Kind::kSend, socket.value, owner);
+  operation.callers_pieces = pieces;
+  operation.more_follows = more_follows;
 }
 
 void SimRing::Stop(Kind kind, void* owner) {
@@ -443,10 +449,12 @@ void SimRing::ProceedReceive(Operation* operation) {
   }
 }
 
-// Moves bytes towards the client, as the window allows. Returns how many.
+// Moves bytes towards the client, as the window allows. Returns how many. What does not fill a
+// segment stays behind where more is to follow, and for ever if nothing does: the kernel would send
+// it after 200 ms, which hides the mistake.
 size_t SimRing::Transfer(Operation* operation, Connection* connection) {
-  const size_t room =
-      connection->window_bytes - std::min(connection->window_bytes, connection->to_client.size());
+  const size_t under_way = connection->to_client.size() + connection->corked.size();
+  const size_t room = connection->window_bytes - std::min(connection->window_bytes, under_way);
   size_t budget = std::min(room, operation->size - operation->sent);
   if (budget > 1 && random().Chance(options().short_send_chance)) {
     budget = 1 + random().Below(budget);
@@ -460,11 +468,18 @@ size_t SimRing::Transfer(Operation* operation, Connection* connection) {
       continue;
     }
     const size_t part = std::min(piece.iov_len - skip, budget);
-    connection->to_client.append(static_cast<const char*>(piece.iov_base) + skip, part);
+    connection->corked.append(static_cast<const char*>(piece.iov_base) + skip, part);
     budget -= part;
     skip = 0;
   }
   operation->sent += moved;
+  const size_t size = connection->corked.size();
+  // As in the kernel, a full window lets everything go, and no bytes push none.
+  const bool all = connection->to_client.size() + size >= connection->window_bytes ||
+                   (moved > 0 && !operation->more_follows);
+  const size_t leaving = all ? size : size - size % kSegmentBytes;
+  connection->to_client.append(connection->corked, 0, leaving);
+  connection->corked.erase(0, leaving);
   return moved;
 }
 
@@ -498,6 +513,7 @@ void SimRing::ProceedSend(Operation* operation) {
 void SimRing::ProceedClose(Operation* operation) {
   Connection& connection = *End(*operation).connection;
   connection.server_closed = true;
+  connection.to_client += std::exchange(connection.corked, {});  // the end of the stream pushes it
   Finish(operation, Status::kOk, 0);
 }
 

@@ -9,7 +9,9 @@
 // receives at any byte, shortens sends, ends multishot operations early, runs out of buffers,
 // breaks connections, holds operations back, reorders the completions of different operations,
 // delays and repeats wakes. It never does what the kernel would not: completions of one operation
-// stay in order, and each operation ends once.
+// stay in order, and each operation ends once. Only one thing is worse than there: a send that
+// announces more keeps its last bytes, short of a segment, until that comes or the socket closes,
+// where the kernel has a timer. A shard that announces what does not come hangs.
 //
 // It also watches the shards, with CHECK: one receive and one send per socket at a time, nothing
 // under way at Close, nothing asked of a socket after Close, each buffer returned once. Received

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -31,6 +34,21 @@ constexpr uint16_t kDatagramGroup = 1;
 // took three quarters of them, or found none: for many connections with a little each. While they
 // come full they are few again: those who send much take several turns.
 constexpr uint32_t kBuffersOfferedAtFirst = 32;
+
+// What makes the sends of one batch leave in full segments. Decided by bench/segments.py, for which
+// the other ways are builds of their own; docs/segments.md has the figures.
+enum class Joining : uint8_t {
+  kNone,
+  kMsgMore,  // a flag of each send but the last
+  kCork,     // TCP_CORK before the first and off behind the last: submissions of their own
+};
+#if defined(TORC_JOIN_NONE)
+constexpr Joining kJoining = Joining::kNone;
+#elif defined(TORC_JOIN_CORK)
+constexpr Joining kJoining = Joining::kCork;
+#else
+constexpr Joining kJoining = Joining::kMsgMore;
+#endif
 
 // io_uring's length of one send is 32 bits and its result signed: longer pieces leave in several
 // sends.
@@ -151,6 +169,7 @@ class Implementation final : public UringRing {
   // Submission.
   io_uring_sqe* NextSubmission();
   void SetTarget(io_uring_sqe* sqe, Socket socket);
+  void Cork(Socket socket, bool on);
   void ArmEventRead();
   void SubmitBacklog();
   uint32_t Publish();
@@ -217,6 +236,8 @@ class Implementation final : public UringRing {
   uint32_t slots_ = 0;
   Pages closing_owners_pages_;
   void** closing_owners_ = nullptr;  // by slot: who asked for its Close
+
+  std::set<int32_t> corked_;  // Joining::kCork alone
 
   int event_fd_ = -1;
   uint64_t event_value_ = 0;
@@ -444,8 +465,14 @@ void Implementation::Stop(Kind kind, void* owner) {
 void Implementation::Send(Socket socket, std::span<const iovec> pieces, bool more_follows,
                           void* owner) {
   CHECK(!pieces.empty());
+  const bool uncork =
+      kJoining == Joining::kCork && !more_follows && corked_.erase(socket.value) != 0;
+  if (kJoining == Joining::kCork && more_follows && corked_.insert(socket.value).second) {
+    Cork(socket, true);
+  }
   io_uring_sqe* const sqe = NextSubmission();
-  const int flags = MSG_WAITALL | MSG_NOSIGNAL | (more_follows ? MSG_MORE : 0);
+  const bool flag_more = kJoining == Joining::kMsgMore && more_follows;
+  const int flags = MSG_WAITALL | MSG_NOSIGNAL | (flag_more ? MSG_MORE : 0);
   const bool has_place = backlog_.empty();
   if (pieces.size() == 1 || !has_place) {
     // In the backlog there is no message header: send the first piece; a short result is allowed.
@@ -460,6 +487,21 @@ void Implementation::Send(Socket socket, std::span<const iovec> pieces, bool mor
   }
   SetTarget(sqe, socket);
   sqe->user_data = UserData(Kind::kSend, owner);
+  if (uncork) Cork(socket, false);
+}
+
+// By submission, as direct descriptors know no system call. It runs before a send that has to wait
+// for room is done: that one's last bytes leave at once, too.
+void Implementation::Cork(Socket socket, bool on) {
+  static const int values[] = {0, 1};
+  io_uring_sqe* const sqe = NextSubmission();
+  io_uring_prep_rw(abi::kOpUringCommand, sqe, 0, nullptr, 0, abi::kSocketCommandSetOption);
+  sqe->addr = uint64_t{TCP_CORK} << 32 | IPPROTO_TCP;
+  sqe->file_index = sizeof(int);  // optlen
+  sqe->addr3 = reinterpret_cast<uintptr_t>(&values[on ? 1 : 0]);
+  SetTarget(sqe, socket);
+  sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  sqe->user_data = UserData(Internal::kIgnore);
 }
 
 void Implementation::Shutdown(Socket socket) {
@@ -480,6 +522,7 @@ void Implementation::Shutdown(Socket socket) {
 
 void Implementation::Close(Socket socket, void* owner) {
   CHECK(socket.valid());
+  if (kJoining == Joining::kCork) corked_.erase(socket.value);
   const uint64_t user_data = UserData(Kind::kClose, owner);
   io_uring_sqe* const sqe = NextSubmission();
   if (IsDirect(socket)) {

@@ -135,7 +135,9 @@ struct alignas(64) Connection : ListLink<AllTag>,
   bool stop_receive : 1 = false;  // and was asked to end
   bool read_closed : 1 = false;   // the stream has ended
   bool sending : 1 = false;
-  bool broken : 1 = false;           // nothing more can be sent
+  bool goes_on : 1 = false;    // used up its share of this turn: has more to be read in the next
+  uint8_t held_turns : 3 = 0;  // for how many turns its replies have waited for more
+  bool broken : 1 = false;     // nothing more can be sent
   bool closing_socket : 1 = false;   // Close is under way
   bool unauthenticated : 1 = false;  // with -Y or -S, until user and password were right
   bool datagram : 1 = false;  // one datagram's: src/server/udp.h has it, and it has no socket
@@ -146,6 +148,7 @@ static_assert(sizeof(Connection) == 256);
 static_assert(kPendingTasksHigh + engine::kBatchMax + kShardsMax <= UINT16_MAX &&
                   kReceiveBuffers <= UINT16_MAX,
               "Connection::pending and in_count have 16 bits");
+static_assert(kHeldTurnsMax == 7, "Connection::held_turns has 3 bits");
 static_assert(kShardsMax <= 255, "Connection::broadcast_next has 8 bits");
 
 using ReadyList = IntrusiveList<Connection, ReadyTag>;

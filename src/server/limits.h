@@ -93,6 +93,11 @@ inline constexpr uint32_t kTurnPiecesMax = 8 << 10;
 inline constexpr uint32_t kSendBytesMax = 256 << 10;
 inline constexpr uint32_t kTurnSendBytesMax = 768 << 10;
 inline constexpr uint32_t kSendSmallBytes = 16 << 10;
+// Replies of a connection that has used up its share of a turn (-R, kOperationsPerTurn) wait for
+// those of the next, up to so many bytes and for so many turns: a batch leaves in one send, which
+// halves what it costs (docs/segments.md). Its first reply waits for at most eight turns' worth.
+inline constexpr uint32_t kHeldBytesMax = 64 << 10;
+inline constexpr uint32_t kHeldTurnsMax = 7;
 
 // Replies of one batch: every operation may be joined by others that need no engine.
 inline constexpr uint32_t kBatchEntriesMax = 2 * engine::kBatchMax;
@@ -127,6 +132,8 @@ static_assert(kReceiveBufferBytes <= kBlockBytes - 16, "input can move to a bloc
 static_assert((kDatagramsMax & (kDatagramsMax - 1)) == 0, "UringOptions::datagram_buffer_count");
 static_assert(kReceiveBuffers < 0xFFFF, "buffer numbers are 16 bits");
 static_assert(kUploadBytesPerTurn < kTurnUploadBytesMax, "one upload leaves room for another");
+static_assert(kHeldBytesMax < kSendBytesMax && kSendBytesMax <= kOutputBytesHigh,
+              "held replies leave in one send, and do not stop their connection");
 static_assert(kSendSmallBytes < kSendBytesMax && kSendBytesMax < kTurnSendBytesMax);
 
 }  // namespace torc::server

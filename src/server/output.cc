@@ -149,28 +149,32 @@ void Output::FillFrom(Buffers& buffers, OutNode* gap, Output& reply) {
 }
 
 size_t Output::Gather(const engine::Engine& engine, std::span<iovec> pieces, uint64_t bytes_max,
-                      uint64_t* bytes) const {
+                      uint64_t* bytes, bool* more) const {
   size_t count = 0;
   uint32_t from = head_sent_;
   *bytes = 0;
+  *more = false;
   const auto add = [&](const char* data, size_t size) {
     size = std::min(size, bytes_max - *bytes);
     pieces[count++] = {const_cast<char*>(data), size};
     *bytes += size;
+    return static_cast<uint32_t>(size);
   };
   const auto full = [&] { return count == pieces.size() || *bytes == bytes_max; };
-  for (const OutNode* node = head_; node != nullptr && !full(); node = node->next) {
+  for (const OutNode* node = head_; node != nullptr; node = node->next, from = 0) {
     if (node->kind == OutNode::Kind::kPending) break;
     if (node->kind == OutNode::Kind::kPinned) {
       while (from < node->size && !full()) {
         const std::span<const char> piece = engine.Piece(node->item, from);
-        add(piece.data(), piece.size());
-        from += static_cast<uint32_t>(piece.size());
+        from += add(piece.data(), piece.size());
       }
-    } else if (node->size > from) {
-      add(node->data + from, node->size - from);
+    } else if (from < node->size && !full()) {
+      from += add(node->data + from, node->size - from);
     }
-    from = 0;
+    if (from < node->size) {
+      *more = true;
+      break;
+    }
   }
   return count;
 }

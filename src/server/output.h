@@ -88,9 +88,9 @@ class Output {
   void FillFrom(Buffers& buffers, OutNode* gap, Output& reply);
 
   // Gathers what can be sent, at most pieces.size() pieces and `bytes_max` bytes. Returns how many
-  // pieces. `*bytes` is their sum.
+  // pieces. `*bytes` is their sum, `*more` whether bytes that can be sent are left.
   size_t Gather(const engine::Engine& engine, std::span<iovec> pieces, uint64_t bytes_max,
-                uint64_t* bytes) const;
+                uint64_t* bytes, bool* more) const;
 
   // Shows what can be sent, piece by piece, for as long as `visit(std::string_view)` returns true.
   template <typename Visit>

@@ -69,11 +69,12 @@ struct Fixture : PinHolder {
     ++pins[&values.back()];
     return &values.back();
   }
-  // What Gather shows.
+  // What Gather shows. `more`: what it says about the rest.
+  bool more = false;
   std::string Sendable(size_t pieces_max = 1000, uint64_t bytes_max = UINT64_MAX) {
     std::vector<iovec> pieces(pieces_max);
     uint64_t bytes = 0;
-    const size_t count = out.Gather(engine, pieces, bytes_max, &bytes);
+    const size_t count = out.Gather(engine, pieces, bytes_max, &bytes, &more);
     std::string text;
     for (size_t i = 0; i < count; ++i) {
       REQUIRE(pieces[i].iov_len > 0);
@@ -119,6 +120,7 @@ TEST_CASE_FIXTURE(Fixture, "no more bytes are shown than asked for, wherever tha
   const std::string all = Sendable();
   for (uint64_t most = 1; most <= all.size() + 1; ++most) {
     REQUIRE(Sendable(1000, most) == all.substr(0, most));
+    REQUIRE(more == (most < all.size()));
   }
   for (size_t sent = 0; sent < all.size();) {
     const std::string slice = Sendable(1000, 300);
@@ -126,6 +128,30 @@ TEST_CASE_FIXTURE(Fixture, "no more bytes are shown than asked for, wherever tha
     Consume(slice.size());
     sent += slice.size();
   }
+  CheckNothingHeld();
+}
+
+// A send that is said to be followed by more must be.
+TEST_CASE_FIXTURE(Fixture, "more is left only where it can be sent at once") {
+  Task tasks[2];
+  REQUIRE(out.AppendPinned(buffers, Pinned("0123456789"), 3, 10));
+  OutNode* const silent = out.AppendPending(buffers, &tasks[0]);
+  OutNode* const gap = out.AppendPending(buffers, &tasks[1]);
+  REQUIRE(out.AppendConstant(buffers, "behind"));
+  CHECK(Sendable(1, 9) == "012345678");
+  CHECK(more);
+  CHECK(Sendable(1, 10) == "0123456789");
+  CHECK(!more);
+  out.FillConstant(silent, {});
+  CHECK(Sendable(1, 10) == "0123456789");
+  CHECK(!more);
+  out.FillConstant(gap, {});
+  CHECK(Sendable(1) == "0123456789");
+  CHECK(more);
+  Consume(10);
+  CHECK(Sendable() == "behind");
+  CHECK(!more);
+  Consume(6);
   CheckNothingHeld();
 }
 
@@ -150,7 +176,7 @@ TEST_CASE_FIXTURE(Fixture,
   REQUIRE(out.Append(buffers, "first"));
   std::vector<iovec> pieces(4);
   uint64_t bytes = 0;
-  REQUIRE(out.Gather(engine, pieces, UINT64_MAX, &bytes) == 1);
+  REQUIRE(out.Gather(engine, pieces, UINT64_MAX, &bytes, &more) == 1);
   REQUIRE(out.Append(buffers, std::string(3 * sizeof(Block::bytes), 'x')));
   CHECK(std::string_view(static_cast<const char*>(pieces[0].iov_base), 5) == "first");
   Consume(5);

@@ -145,6 +145,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   uint64_t overflows = 0;
   uint64_t lost = 0;
   uint64_t enters = 0;
+  uint64_t submissions = 0;
   uint64_t turn_us_max = 0;
   uint64_t background_us_max = 0;
   bool accepting = true;
@@ -156,6 +157,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
     overflows += other->shard.ring_counters().completion_overflows.Get();
     lost += other->shard.ring_counters().completions_lost.Get();
     enters += other->shard.ring_counters().enters.Get();
+    submissions += other->shard.ring_counters().submissions.Get();
     turn_us_max = std::max(turn_us_max, other->shard.counters().turn_us_max.Get());
     background_us_max =
         std::max(background_us_max, other->shard.counters().background_us_max.Get());
@@ -248,6 +250,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("turn_us_max", turn_us_max);
   out.Put("background_us_max", background_us_max);
   out.Put("ring_enters", enters);
+  out.Put("ring_submissions", submissions);
   out.Put("ring_completion_overflows", overflows);
   out.Put("ring_completions_lost", lost);
   out.End();

@@ -25,6 +25,15 @@ constexpr int64_t kRetryNs = 50'000;
 // Of a handed-over connection's message. -c is at most 2^30 with them: see RaiseFileLimit.
 constexpr uint32_t kProtocolBits = 2;
 
+// Builds of the bench's send each turn's replies by themselves, joined by the ring or not at all
+// (--config=join-none and its like): what the other ways cost. Not for service: the ring is told
+// that more follows where that is likely, and a batch that ends otherwise waits for a timer.
+#if defined(TORC_JOIN_NONE) || defined(TORC_JOIN_MORE) || defined(TORC_JOIN_CORK)
+constexpr bool kHoldsReplies = false;
+#else
+constexpr bool kHoldsReplies = true;
+#endif
+
 // Connections that a turn looks at in search of idle ones: some microseconds.
 constexpr uint32_t kIdleSlice = 256;
 
@@ -387,6 +396,7 @@ void Worker::AfterRead(Connection& c, Reader::Step stop) {
       }
       break;
     case Reader::Step::kShare:
+      c.goes_on = c.state == State::kCommand || c.state == State::kKeys;
       core_.MarkReady(c);
       break;
     case Reader::Step::kTurn:
@@ -548,7 +558,8 @@ bool Worker::CloseIdle() {
 void Worker::Flush() {
   DirtyList again;
   while (Connection* const c = core_.dirty.PopFront()) {
-    const bool again_next_turn = c->datagram ? udp_.Flush(*c) : !Send(*c) || CloseIfDone(*c);
+    const bool again_next_turn =
+        c->datagram ? udp_.Flush(*c) : HoldReplies(*c) || !Send(*c) || CloseIfDone(*c);
     if (again_next_turn) again.PushBack(*c);
   }
   core_.dirty.Splice(again);
@@ -561,6 +572,17 @@ void Worker::Consume(Connection& c, uint64_t bytes) {
   if (was_full && !c.out.full() && c.state != State::kClosing) core_.MarkReady(c);
 }
 
+// Only from a turn that used up its share to the next, in which it is read again: whatever ends
+// that, its replies leave in the same turn.
+bool Worker::HoldReplies(Connection& c) {
+  if (!kHoldsReplies) return false;
+  const bool hold =
+      c.goes_on && c.held_turns < kHeldTurnsMax && !c.broken && c.out.bytes() <= kHeldBytesMax;
+  c.goes_on = false;
+  c.held_turns = hold ? (c.held_turns + 1) & kHeldTurnsMax : 0;
+  return hold;
+}
+
 bool Worker::Send(Connection& c) {
   if (c.sending || c.broken || !c.out.sendable()) return true;
   const size_t room = std::min<size_t>(kSendPiecesMax, kTurnPiecesMax - pieces_used_);
@@ -569,7 +591,8 @@ bool Worker::Send(Connection& c) {
   if (!small && send_bytes_ >= kTurnSendBytesMax) return false;
   const std::span<iovec> pieces(&pieces_[pieces_used_], room);
   uint64_t bytes = 0;
-  const size_t count = c.out.Gather(core_.engine(), pieces, kSendBytesMax, &bytes);
+  bool more_follows = false;
+  const size_t count = c.out.Gather(core_.engine(), pieces, kSendBytesMax, &bytes, &more_follows);
   if (count == 0) {
     // Nothing but empty stretches before a gap.
     Consume(c, 0);
@@ -577,9 +600,10 @@ bool Worker::Send(Connection& c) {
   }
   pieces_used_ += static_cast<uint32_t>(count);
   if (!small) send_bytes_ += static_cast<uint32_t>(bytes);
-  // Only if the rest follows as soon as this is sent: bytes behind a gap may be long in coming.
-  const bool is_part = count == kSendPiecesMax || bytes == kSendBytesMax;
-  const bool more_follows = is_part && !c.out.has_gap() && bytes < c.out.bytes();
+  if (!kHoldsReplies) {
+    more_follows |= c.goes_on;
+    c.goes_on = false;
+  }
   core_.shard.ring().Send(c.socket, pieces.first(count), more_follows, &c);
   c.sending = true;
   c.sent_at = core_.shard.now();

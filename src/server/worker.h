@@ -79,6 +79,8 @@ class Worker final : public shard::Service, private GlobalCommands {
 
   void Flush();
   void Consume(Connection& c, uint64_t bytes);
+  // True: its replies wait for those of the next turn.
+  bool HoldReplies(Connection& c);
   // False: this turn's pieces, or bytes, are used up.
   bool Send(Connection& c);
   // Closes a closing connection as far as it can be. True: it must be looked at again next turn.

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/binary/encoder.h"
+#include "proto/binary/parser.h"
 #include "src/engine/engine.h"
 #include "src/shard/mailbox.h"
 #include "tests/simulation/cluster.h"
@@ -456,6 +458,112 @@ TEST_CASE("large replies take turns, and hold up nobody") {
   for (Talker& talker : talkers) CHECK(talker.Hears(reply));
   CHECK(other.Hears("MN\r\n"));
   CheckEnds(cluster);
+}
+
+// A binary get, quiet, or with an empty key the no-op that ends a run of them.
+std::string Packet(std::string_view key) {
+  proto::BinaryRequest request;
+  request.opcode = key.empty() ? proto::Opcode::kNoop : proto::Opcode::kGetQ;
+  request.key = key;
+  char head[proto::kBinaryHeadBytesMax];
+  return {head, proto::EncodeBinaryRequest(head, request)};
+}
+
+// How many sends a question of `talker` is answered in, or what goes wrong: -1.
+int SendsFor(Cluster& cluster, Talker& talker, std::string_view question, size_t reply_bytes) {
+  if (talker.SaySome(question) != question.size()) return -1;
+  std::string trace;
+  cluster.world().TraceTo(&trace);
+  const bool whole = talker.Hear(reply_bytes).size() == reply_bytes;
+  cluster.Steps(10);
+  cluster.world().TraceTo(nullptr);
+  if (!whole || talker.wire().unread() != 0) return -1;
+  const std::string kind = " kind " + std::to_string(static_cast<int>(ring::Kind::kSend)) + " ";
+  int sends = 0;
+  for (size_t at = trace.find(kind); at != std::string::npos; at = trace.find(kind, at + 1)) {
+    ++sends;
+  }
+  return sends;
+}
+
+TEST_CASE("a batch that takes several turns leaves in one send") {
+  ClusterOptions options;
+  options.ring.window_bytes = 4 << 20;
+  Cluster cluster(options);
+  Talker talker(cluster);
+  CHECK(talker.Asks(Set("key", Pattern(1000)), "STORED\r\n"));
+  const size_t hit_bytes = ValueReply("key", Pattern(1000)).size();
+  CHECK(SendsFor(cluster, talker, Repeat("get key\r\n", 50), 50 * (hit_bytes + 5)) == 1);
+  CHECK(SendsFor(cluster, talker, Repeat("mn\r\n", 8 * 20), 8 * 20 * 4) == 1);
+  const uint32_t keys = server::kOperationsPerTurn + 10;
+  CHECK(talker.Asks(Set("k", "v"), "STORED\r\n"));
+  CHECK(SendsFor(cluster, talker, "get" + Repeat(" k", keys) + "\r\n",
+                 keys * ValueReply("k", "v").size() + 5) == 1);
+  // One that is longer than that begins to leave before it is all done: after eight turns, or where
+  // a turn's replies make it more than is held.
+  CHECK(SendsFor(cluster, talker, Repeat("mn\r\n", 20 * 20), 20 * 20 * 4) == 3);
+  CHECK(SendsFor(cluster, talker, Repeat("get key\r\n", 200), 200 * (hit_bytes + 5)) == 3);
+
+  Talker binary(cluster);
+  const size_t packet_bytes = proto::kBinaryHeaderBytes + 4 + 1000;
+  CHECK(SendsFor(cluster, binary, Repeat(Packet("key"), 50) + Packet(""),
+                 50 * packet_bytes + proto::kBinaryHeaderBytes) == 1);
+  CheckEnds(cluster);
+}
+
+TEST_CASE("what is said last has an answer at once, whatever the turn had before it") {
+  const std::string value = Pattern(100);
+  const std::string reply = ValueReply("key", value) + "END\r\n";
+  const std::string packet_ends[] = {Packet(""), Packet("absent"), std::string(1, '\x80'), "x"};
+  const std::string_view text_ends[] = {"",         "get ke",     "mg absent q\r\n",
+                                        "quit\r\n", "set other ", "set other 0 0 10\r\n1234"};
+  for (const uint32_t hits : {1u, 19u, 20u, 21u, 39u, 40u, 41u, 159u, 160u, 161u, 180u}) {
+    CAPTURE(hits);
+    Cluster cluster(ClusterOptions{});
+    Talker other(cluster);
+    CHECK(other.Asks(Set("key", value), "STORED\r\n"));
+    for (const std::string_view end : text_ends) {
+      CAPTURE(end);
+      Talker talker(cluster);
+      cluster.Steps(10);
+      const uint64_t before = cluster.turns();
+      CHECK(talker.Asks(Repeat("get key\r\n", hits) + std::string(end), Repeat(reply, hits)));
+      // It takes a turn to receive them, one for every 20, one to see that there is no more, and
+      // one to send.
+      CHECK(cluster.turns() - before <= 1 + hits / 20 + 1 + 1);
+    }
+    for (const std::string& end : packet_ends) {
+      Talker talker(cluster);
+      CHECK(talker.Say(Repeat(Packet("key"), hits) + end));
+      const size_t bytes = hits * (proto::kBinaryHeaderBytes + 4 + value.size());
+      CHECK(talker.Hear(bytes).size() == bytes);
+    }
+    CheckEnds(cluster);
+  }
+}
+
+TEST_CASE("replies before one of another shard do not wait for it, the long ones neither") {
+  for (const size_t value_bytes :
+       {size_t{100}, size_t{4'000}, size_t{300'000}, size_t{1'000'000}}) {
+    CAPTURE(value_bytes);
+    ClusterOptions options;
+    options.shards = 2;
+    Cluster cluster(options);
+    Talker talker(cluster, cluster.ConnectTo(0));
+    const std::string here = KeyOf(cluster, 0);
+    const std::string there = KeyOf(cluster, 1);
+    const std::string value = Pattern(value_bytes);
+    CHECK(talker.Asks(Set(here, value), "STORED\r\n"));
+    cluster.Suspend(1, true);
+    const std::string reply = ValueReply(here, value) + "END\r\n";
+    CHECK(talker.Asks("get " + here + "\r\n" + Set(there, "x") + "get " + here + "\r\n", reply));
+    cluster.Suspend(1, false);
+    CHECK(talker.Hears("STORED\r\n" + reply));
+    // Silent, with the end of a long reply before it and nothing behind.
+    cluster.Suspend(1, true);
+    CHECK(talker.Asks("get " + here + "\r\ndelete " + there + " noreply\r\n", reply));
+    CheckEnds(cluster);
+  }
 }
 
 TEST_CASE("an upload that dies gives its memory back") {
