@@ -588,7 +588,8 @@ void Partition::Evict(Item* item, uint64_t hash) {
 
 uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
   uint32_t evicted = 0;
-  while (evicted < count) {
+  // In a class of nothing but pieces of chained items, no search.
+  while (evicted < count && EvictableIn(size_class) > 0) {
     struct {
       Item* item;
       uint64_t hash;
