@@ -24,6 +24,8 @@ constexpr double kSizeWeightMax = 8;
 constexpr uint32_t kUnprovenShare = 8;
 // A page granted to a class that has not taken it by then may go to another.
 constexpr uint64_t kGrantTurns = 4096;
+// Likewise if nothing was stored in that class while so many pages' worth was stored elsewhere.
+constexpr uint32_t kGrantIdlePages = 2;
 // What was stored in the recent past is halved each time as much as this part of the memory was
 // stored.
 constexpr uint32_t kFadeParts = 1;
@@ -659,9 +661,15 @@ bool Partition::DeservesPage(uint32_t size_class) {
   return supply.deserves_page;
 }
 
+// Sizes may have shifted again before the class that the page was for could take it.
+bool Partition::GrantIsVoid() const {
+  return turn_ - granted_turn_ > kGrantTurns ||
+         clock() - supply_[granted_].taken_at > kGrantIdlePages;
+}
+
 bool Partition::BeginMoveTo(uint32_t size_class) {
   if (drain_page_ != 0) return false;
-  if (granted_ != kNoClass && turn_ - granted_turn_ <= kGrantTurns) return false;
+  if (granted_ != kNoClass && !GrantIsVoid()) return false;
   if (!DeservesPage(size_class) ||
       !FreeUpPage(size_class, Choice::kWorthless, TurnoverWithPageMore(size_class) / kMoveGain))
     return false;

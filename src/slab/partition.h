@@ -269,6 +269,8 @@ class Partition {
   bool DeservesPage(uint32_t size_class);
   // Begins to move a page to the class if it deserves one and no other move is under way.
   bool BeginMoveTo(uint32_t size_class);
+  // The class that the page under way is for does not want it any more.
+  bool GrantIsVoid() const;
   // Counts bytes handed out for new items, and lets the past fade.
   void NoteStored(uint32_t size_class, uint64_t bytes);
   // Pages' worth of bytes stored so far: the clock by which demand is measured. It stands still
