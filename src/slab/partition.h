@@ -259,6 +259,10 @@ class Partition {
   // Goes on with the page that is drained. Items that were read lately move to other chunks, for
   // which colder ones are evicted: that takes turns. False: it waits for them.
   bool DrainStep();
+  // A live item that moves to another chunk when its page is drained.
+  bool IsKept(const Item& item) const;
+  // How many there are in the page that is drained, in the next chunks from this one on.
+  uint32_t KeptFrom(uint32_t chunk) const;
   // Where an item that is not chained goes when its page is drained: its class, or the one that it
   // would be stored in today, if its own was closed.
   uint32_t RefugeOf(const Item* item) const;
