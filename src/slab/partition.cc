@@ -26,12 +26,15 @@ constexpr uint32_t kUnprovenShare = 8;
 constexpr uint64_t kGrantTurns = 4096;
 // Likewise if nothing was stored in that class while so many pages' worth was stored elsewhere.
 constexpr uint32_t kGrantIdlePages = 2;
+// Pages on their way to a class at a time: each waits some turns for its readers, and a turn may
+// store a page's worth.
+constexpr uint32_t kGrantedPagesMax = 4;
 // What was stored in the recent past is halved each time as much as this part of the memory was
 // stored.
 constexpr uint32_t kFadeParts = 1;
 // A class that nothing was stored in while this part of the memory was stored elsewhere has no
 // demand: what will be stored there is not known, and what is read there moves (DrainStep).
-constexpr uint32_t kIdleParts = 4;
+constexpr uint32_t kIdleParts = 16;
 
 // Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn,
 // about 0.2 ms.
@@ -268,7 +271,7 @@ void Partition::NoteStored(uint32_t size_class, uint64_t bytes) {
 }
 
 uint32_t Partition::PagesClaimedBefore(uint32_t size_class) const {
-  return earmarked_ + (granted_ != kNoClass && granted_ != size_class ? 1 : 0);
+  return earmarked_ + (granted_ != size_class ? granted_pages_ : 0);
 }
 
 Item* Partition::AllocateChunk(uint32_t* size_class) {
@@ -277,7 +280,9 @@ Item* Partition::AllocateChunk(uint32_t* size_class) {
       arena_.pool_pages() > PagesClaimedBefore(*size_class) || EvictableIn(*size_class) == 0;
   const uint32_t pool_pages = arena_.pool_pages();
   Item* chunk = TakeChunk(*size_class, from_pool);
-  if (*size_class == granted_ && arena_.pool_pages() != pool_pages) granted_ = kNoClass;
+  if (*size_class == granted_ && arena_.pool_pages() != pool_pages && --granted_pages_ == 0) {
+    granted_ = kNoClass;
+  }
   if (chunk != nullptr || evict_) return chunk;
   AnyClassNear(*size_class, [&](uint32_t c) {
     chunk = TakeChunk(c, false);
@@ -670,12 +675,18 @@ bool Partition::GrantIsVoid() const {
 
 bool Partition::BeginMoveTo(uint32_t size_class) {
   if (drain_page_ != 0) return false;
-  if (granted_ != kNoClass && !GrantIsVoid()) return false;
+  const bool again = granted_ == size_class;
+  if (granted_ != kNoClass && (again ? granted_pages_ == kGrantedPagesMax : !GrantIsVoid())) {
+    return false;
+  }
   if (!DeservesPage(size_class) ||
       !FreeUpPage(size_class, Choice::kWorthless, TurnoverWithPageMore(size_class) / kMoveGain))
     return false;
   granted_ = size_class;
+  granted_pages_ = again ? granted_pages_ + 1 : 1;
   granted_turn_ = turn_;
+  // The next one is for the next page's worth of stores.
+  supply_[size_class].deserves_page = false;
   return true;
 }
 
@@ -877,7 +888,11 @@ void Partition::TopUp(uint32_t size_class) {
   if (ready >= supply.target) return;
   // Heads are evicted for their pages, when those are wanted.
   if (size_class == classes_.heads()) return;
-  if (PageComingFor(size_class)) return;
+  if (PageComingFor(size_class)) {
+    // It waits for readers: the next one is drained meanwhile.
+    if (granted_ == size_class) BeginMoveTo(size_class);
+    return;
+  }
   // Instead of an eviction among its own: so a class that is new to a full partition fills as it
   // would fill an empty one.
   if (BeginMoveTo(size_class)) return;

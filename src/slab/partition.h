@@ -271,9 +271,9 @@ class Partition {
   // A page moved to the class would bring its pace and another class's closer together. The answer
   // holds until a page's worth was stored, in any class.
   bool DeservesPage(uint32_t size_class);
-  // Begins to move a page to the class if it deserves one and no other move is under way.
+  // Begins to move a page to the class if it deserves one, and no other class's is under way.
   bool BeginMoveTo(uint32_t size_class);
-  // The class that the page under way is for does not want it any more.
+  // The class that the pages under way are for does not want them any more.
   bool GrantIsVoid() const;
   // Counts bytes handed out for new items, and lets the past fade.
   void NoteStored(uint32_t size_class, uint64_t bytes);
@@ -344,7 +344,8 @@ class Partition {
   uint32_t evictions_left_ = 0;  // this turn, to make room for pages
   uint32_t earmarked_ = 0;       // pages
   uint64_t earmarked_turn_ = 0;
-  uint32_t granted_ = kNoClass;  // the class that the page under way is for
+  uint32_t granted_ = kNoClass;  // the class that the pages under way are for
+  uint32_t granted_pages_ = 0;
   uint64_t granted_turn_ = 0;
   PageId drain_page_ = 0;  // being walked
   uint32_t drain_chunk_ = 0;
