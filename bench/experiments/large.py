@@ -101,7 +101,9 @@ def run(lab: Lab, server: Server, p: dict) -> dict:
             time.sleep(p["seconds"] / 4)
         with lab.probing(running.port, every_us=p["probe_us"]) as figures["probe"], \
                 Traffic(running.port, lab.load_core, p) as traffic:
+            delayed = running.delayed_seconds()
             time.sleep(p["seconds"])
+            figures["kept_waiting_share"] = (running.delayed_seconds() - delayed) / p["seconds"]
         figures["traffic"] = traffic.figures()
         # Uploads that stop half-way, beside the same traffic; then their clients die.
         stalled = [_stall(running, p, i) for i in range(p["stalled"])]
@@ -161,7 +163,8 @@ def show(results: dict[str, dict], p: dict) -> None:
     for name, r in results.items():
         print(f"  {name}: values of 1 MB held before {r['held_before']}, after "
               f"{r['held_after']}; resident {r['resident_mb']:,.0f} MB; longest turn "
-              f"{r['turn_us_max']} us; failures {r['traffic']['failed']} "
+              f"{r['turn_us_max']} us, kept waiting {r['kept_waiting_share']:.1%}; failures "
+              f"{r['traffic']['failed']} "
               f"{r['traffic_stalled']['failed']}")
 
 
