@@ -101,9 +101,10 @@ def run(lab: Lab, server: Server, p: dict) -> dict:
             time.sleep(p["seconds"] / 4)
         with lab.probing(running.port, every_us=p["probe_us"]) as figures["probe"], \
                 Traffic(running.port, lab.load_core, p) as traffic:
-            delayed = running.delayed_seconds()
+            begin, delayed = time.monotonic(), running.delayed_seconds()
             time.sleep(p["seconds"])
-            figures["kept_waiting_share"] = (running.delayed_seconds() - delayed) / p["seconds"]
+            delayed = running.delayed_seconds() - delayed
+            figures["kept_waiting_share"] = delayed / (time.monotonic() - begin)
         figures["traffic"] = traffic.figures()
         # Uploads that stop half-way, beside the same traffic; then their clients die.
         stalled = [_stall(running, p, i) for i in range(p["stalled"])]

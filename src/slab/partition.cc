@@ -271,7 +271,8 @@ void Partition::NoteStored(uint32_t size_class, uint64_t bytes) {
 }
 
 uint32_t Partition::PagesClaimedBefore(uint32_t size_class) const {
-  return earmarked_ + (granted_ != size_class ? granted_pages_ : 0);
+  const bool others = granted_ != kNoClass && granted_ != size_class && !GrantIsVoid();
+  return earmarked_ + (others ? granted_pages_ : 0);
 }
 
 Item* Partition::AllocateChunk(uint32_t* size_class) {
@@ -908,6 +909,8 @@ void Partition::CheckInvariants() const {
   eviction_.CheckInvariants();
   pins_.CheckInvariants();
   ladder_.CheckInvariants();
+  CHECK_EQ(granted_ == kNoClass, granted_pages_ == 0);
+  CHECK_LE(granted_pages_, kGrantedPagesMax);
 
   struct Walk {
     const Partition* partition;
