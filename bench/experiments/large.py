@@ -1,5 +1,6 @@
 """Large values beside small ones; uploads that stall and die; whether their memory comes back."""
 
+import os
 import random
 import threading
 import time
@@ -20,8 +21,9 @@ TINY = {"memory_mb": 64, "item_mb": 4, "writers": 2, "readers": 2, "seconds": 0.
 class Traffic:
     """Connections that store and read large values until told to stop; every byte is checked."""
 
-    def __init__(self, port: int, p: dict):
+    def __init__(self, port: int, core: int, p: dict):
         self.port = port
+        self.core = core
         self.p = p
         self.stop = threading.Event()
         self.lock = threading.Lock()
@@ -50,6 +52,9 @@ class Traffic:
             thread.join()
 
     def _guard(self, work, number: int) -> None:
+        # Away from the server's core: it would take it for milliseconds at a time, and that would
+        # look like a server that stopped.
+        os.sched_setaffinity(0, {self.core})
         try:
             with Client(self.port) as client:
                 work(client, random.Random(self.p["seed"] * 1000 + number))
@@ -95,13 +100,16 @@ def run(lab: Lab, server: Server, p: dict) -> dict:
         with lab.probing(running.port, every_us=p["probe_us"]) as figures["probe_alone"]:
             time.sleep(p["seconds"] / 4)
         with lab.probing(running.port, every_us=p["probe_us"]) as figures["probe"], \
-                Traffic(running.port, p) as traffic:
+                Traffic(running.port, lab.load_core, p) as traffic:
+            begin, delayed = time.monotonic(), running.delayed_seconds()
             time.sleep(p["seconds"])
+            delayed = running.delayed_seconds() - delayed
+            figures["kept_waiting_share"] = delayed / (time.monotonic() - begin)
         figures["traffic"] = traffic.figures()
         # Uploads that stop half-way, beside the same traffic; then their clients die.
         stalled = [_stall(running, p, i) for i in range(p["stalled"])]
         with lab.probing(running.port, every_us=p["probe_us"]) as figures["probe_stalled"], \
-                Traffic(running.port, p) as traffic:
+                Traffic(running.port, lab.load_core, p) as traffic:
             time.sleep(p["seconds"] / 2)
         figures["traffic_stalled"] = traffic.figures()
         for client in stalled:
@@ -156,7 +164,8 @@ def show(results: dict[str, dict], p: dict) -> None:
     for name, r in results.items():
         print(f"  {name}: values of 1 MB held before {r['held_before']}, after "
               f"{r['held_after']}; resident {r['resident_mb']:,.0f} MB; longest turn "
-              f"{r['turn_us_max']} us; failures {r['traffic']['failed']} "
+              f"{r['turn_us_max']} us, kept waiting {r['kept_waiting_share']:.1%}; failures "
+              f"{r['traffic']['failed']} "
               f"{r['traffic_stalled']['failed']}")
 
 

@@ -12,6 +12,10 @@ namespace {
 // eviction to some 10 microseconds. Passing costs each item a count that a read paid for, so on
 // average an eviction passes few.
 constexpr uint32_t kPassedMax = 1024;
+// The most chunks to look at for a victim among those that are none: pieces of chained items, free
+// and reserved chunks. In the class of the largest pieces there may be hardly anything else, and a
+// lap of all its pages would hold up a turn for as long as memory is large: 0.7 ms for each GiB.
+constexpr uint32_t kLooksMax = 2048;
 
 // How many chunks ahead of the hand to call into the cache.
 constexpr uint32_t kPrefetchChunks = 4;
@@ -162,11 +166,14 @@ Item* Eviction::NextInMain(uint32_t size_class, const Deadline& deadline) {
   const uint64_t lap = c.pages.Get() * arena_.classes().chunks_per_page(size_class);
   Item* least_read = nullptr;
   uint8_t least = Item::kAccessMax + 1;
-  uint32_t passed = 0;
+  uint32_t passed = 0, looks = 0;
   // A little more than a lap, as the first page may be entered in its middle.
   for (uint64_t i = 0; i < lap + arena_.classes().chunks_per_page(size_class); ++i) {
     Item* const item = Advance(arena_, c);
-    if (item->state() != ChunkState::kLive || item->pinned() || item->on_probation()) continue;
+    if (item->state() != ChunkState::kLive || item->pinned() || item->on_probation()) {
+      if (++looks == kLooksMax) break;
+      continue;
+    }
     if (item->access_count() == 0 || item->DeadAt(deadline)) return item;
     item->ForgetAccess();
     if (item->access_count() < least) {

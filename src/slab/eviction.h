@@ -68,8 +68,9 @@ class Eviction {
   void NoteEvicted(const Item& item, uint64_t hash, uint64_t resident);
 
   // Moves on to the next item of a class that should go, and returns it: the caller unlinks it
-  // before anything else happens to the class. Null if none can go. Pinned items stay. Looks at a
-  // bounded number of live items: if all were read lately, the least read of them goes.
+  // before anything else happens to the class. Null if none can go, or none was met in a bounded
+  // number of chunks: the next call goes on from there. Pinned items stay. Looks at a bounded
+  // number of live items: if all were read lately, the least read of them goes.
   // `seek_dead`: looks for expired and flushed items first, in a few chunks more.
   Item* NextVictim(uint32_t size_class, const Deadline& deadline, bool seek_dead);
 

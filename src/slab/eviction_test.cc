@@ -2,6 +2,7 @@
 // of popularity, sizes; and its parts: the ghost, the queues.
 #include "src/slab/eviction.h"
 
+#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
@@ -164,6 +165,36 @@ TEST_CASE("the policy's records stay true under all that can happen to an item")
   }
   CHECK(cache.engine.Totals().evictions > 100);
   CHECK(cache.engine.Totals().reclaimed > 100);
+}
+
+// Pieces of chained items may fill a class, and a lap of its pages takes as long as memory is
+// large.
+TEST_CASE("a search among pieces is bounded, and goes on where it ended") {
+  const SizeClasses classes(uint64_t{64} << 20);
+  const uint32_t pages = 64;
+  void* const memory = std::aligned_alloc(classes.page_size(), (pages + 1) << classes.page_shift());
+  {
+    Arena arena(static_cast<char*>(memory), pages, pages, classes);
+    Eviction eviction(arena);
+    const uint32_t size_class = classes.ClassOf(1000);
+    const uint32_t chunks = pages * classes.chunks_per_page(size_class);
+    Item* item = nullptr;
+    for (uint32_t i = 0; i < chunks; ++i) {
+      item = arena.Allocate(size_class, /*from_pool=*/true);
+      item->InitPiece(1);
+    }
+    item->Init(size_class, {.key_size = 1, .value_size = 1});
+    item->set_state(ChunkState::kLive);
+
+    uint32_t searches = 1;
+    while (eviction.NextVictim(size_class, {.now = 1, .flush_cas = 0}, false) != item) {
+      REQUIRE(++searches < chunks);
+    }
+    CHECK(searches > 5);  // not in one go
+    CHECK(eviction.NextVictim(size_class, {.now = 1, .flush_cas = 0}, false) == nullptr);
+    CHECK(chunks / searches > 1000);  // but in few
+  }
+  std::free(memory);
 }
 
 TEST_CASE("a ghost knows what it was told lately, once") {

@@ -24,12 +24,17 @@ constexpr double kSizeWeightMax = 8;
 constexpr uint32_t kUnprovenShare = 8;
 // A page granted to a class that has not taken it by then may go to another.
 constexpr uint64_t kGrantTurns = 4096;
+// Likewise if nothing was stored in that class while so many pages' worth was stored elsewhere.
+constexpr uint32_t kGrantIdlePages = 2;
+// Pages on their way to a class at a time: each waits some turns for its readers, and a turn may
+// store a page's worth.
+constexpr uint32_t kGrantedPagesMax = 4;
 // What was stored in the recent past is halved each time as much as this part of the memory was
 // stored.
 constexpr uint32_t kFadeParts = 1;
 // A class that nothing was stored in while this part of the memory was stored elsewhere has no
 // demand: what will be stored there is not known, and what is read there moves (DrainStep).
-constexpr uint32_t kIdleParts = 4;
+constexpr uint32_t kIdleParts = 16;
 
 // Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn,
 // about 0.2 ms.
@@ -43,8 +48,9 @@ constexpr uint32_t kPagesAsked = 4;
 constexpr uint32_t kSpareParts = 4;
 // Steps in which a drain waits for one item's new place.
 constexpr uint32_t kDrainWaitsMax = 256;
-// Items evicted at once for those of a drained page.
-constexpr uint32_t kRefugeBatch = 64;
+// Items evicted at once for those of a drained page, at most: about 0.1 ms. A drain waits for their
+// readers each time, while the sizes that are stored wait for the page.
+constexpr uint32_t kRefugeBatch = 512;
 // Items evicted from a class in one go.
 constexpr uint32_t kEvictBatch = 16;
 // Dead items unlinked in one go.
@@ -265,7 +271,8 @@ void Partition::NoteStored(uint32_t size_class, uint64_t bytes) {
 }
 
 uint32_t Partition::PagesClaimedBefore(uint32_t size_class) const {
-  return earmarked_ + (granted_ != kNoClass && granted_ != size_class ? 1 : 0);
+  const bool others = granted_ != kNoClass && granted_ != size_class && !GrantIsVoid();
+  return earmarked_ + (others ? granted_pages_ : 0);
 }
 
 Item* Partition::AllocateChunk(uint32_t* size_class) {
@@ -274,7 +281,9 @@ Item* Partition::AllocateChunk(uint32_t* size_class) {
       arena_.pool_pages() > PagesClaimedBefore(*size_class) || EvictableIn(*size_class) == 0;
   const uint32_t pool_pages = arena_.pool_pages();
   Item* chunk = TakeChunk(*size_class, from_pool);
-  if (*size_class == granted_ && arena_.pool_pages() != pool_pages) granted_ = kNoClass;
+  if (*size_class == granted_ && arena_.pool_pages() != pool_pages && --granted_pages_ == 0) {
+    granted_ = kNoClass;
+  }
   if (chunk != nullptr || evict_) return chunk;
   AnyClassNear(*size_class, [&](uint32_t c) {
     chunk = TakeChunk(c, false);
@@ -588,7 +597,8 @@ void Partition::Evict(Item* item, uint64_t hash) {
 
 uint32_t Partition::EvictFrom(uint32_t size_class, uint32_t count) {
   uint32_t evicted = 0;
-  while (evicted < count) {
+  // In a class of nothing but pieces of chained items, no search.
+  while (evicted < count && EvictableIn(size_class) > 0) {
     struct {
       Item* item;
       uint64_t hash;
@@ -658,14 +668,26 @@ bool Partition::DeservesPage(uint32_t size_class) {
   return supply.deserves_page;
 }
 
+// Sizes may have shifted again before the class that the page was for could take it.
+bool Partition::GrantIsVoid() const {
+  return turn_ - granted_turn_ > kGrantTurns ||
+         clock() - supply_[granted_].taken_at > kGrantIdlePages;
+}
+
 bool Partition::BeginMoveTo(uint32_t size_class) {
   if (drain_page_ != 0) return false;
-  if (granted_ != kNoClass && turn_ - granted_turn_ <= kGrantTurns) return false;
+  const bool again = granted_ == size_class;
+  if (granted_ != kNoClass && (again ? granted_pages_ == kGrantedPagesMax : !GrantIsVoid())) {
+    return false;
+  }
   if (!DeservesPage(size_class) ||
       !FreeUpPage(size_class, Choice::kWorthless, TurnoverWithPageMore(size_class) / kMoveGain))
     return false;
   granted_ = size_class;
+  granted_pages_ = again ? granted_pages_ + 1 : 1;
   granted_turn_ = turn_;
+  // The next one is for the next page's worth of stores.
+  supply_[size_class].deserves_page = false;
   return true;
 }
 
@@ -738,6 +760,18 @@ bool Partition::Relocate(Item* item, uint64_t hash, uint32_t refuge) {
   return true;
 }
 
+bool Partition::IsKept(const Item& item) const {
+  return item.state() == ChunkState::kLive && !item.chained() && !item.pinned() &&
+         item.access_count() != 0 && !item.DeadAt(deadline());
+}
+
+uint32_t Partition::KeptFrom(uint32_t chunk) const {
+  const uint32_t end = std::min(chunk + kRefugeBatch, arena_.page(drain_page_).cut);
+  uint32_t kept = 0;
+  for (; chunk < end; ++chunk) kept += IsKept(*arena_.ChunkAt(drain_page_, chunk));
+  return kept;
+}
+
 bool Partition::DrainStep() {
   Page& page = arena_.page(drain_page_);
   if (page.use != PageUse::kDraining) {
@@ -751,17 +785,15 @@ bool Partition::DrainStep() {
     // A pinned one too: it must leave the index, or its page would never come free.
     if (item->state() != ChunkState::kLive) continue;
     const uint64_t hash = HashOf(item);
-    const bool keep = !item->chained() && !item->pinned() && item->access_count() != 0 &&
-                      !item->DeadAt(deadline());
-    const uint32_t refuge = keep ? RefugeOf(item) : kNoClass;
+    const uint32_t refuge = IsKept(*item) ? RefugeOf(item) : kNoClass;
     if (refuge != kNoClass) {
       if (Relocate(item, hash, refuge)) {
         drain_waits_ = 0;
         continue;
       }
-      // Others make room for it, a few turns from now. It waits while they do, but not for ever:
-      // what comes free may be taken by stores.
-      if (supply_[refuge].limbo < kRefugeBatch) EvictFrom(refuge, kRefugeBatch);
+      // Others make room for it and for those behind it, a few turns from now. It waits while they
+      // do, but not for ever: what comes free may be taken by stores.
+      if (supply_[refuge].limbo == 0) EvictFrom(refuge, KeptFrom(drain_chunk_));
       if (supply_[refuge].limbo > 0 && ++drain_waits_ < kDrainWaitsMax) return false;
     }
     drain_waits_ = 0;
@@ -857,7 +889,11 @@ void Partition::TopUp(uint32_t size_class) {
   if (ready >= supply.target) return;
   // Heads are evicted for their pages, when those are wanted.
   if (size_class == classes_.heads()) return;
-  if (PageComingFor(size_class)) return;
+  if (PageComingFor(size_class)) {
+    // It waits for readers: the next one is drained meanwhile.
+    if (granted_ == size_class) BeginMoveTo(size_class);
+    return;
+  }
   // Instead of an eviction among its own: so a class that is new to a full partition fills as it
   // would fill an empty one.
   if (BeginMoveTo(size_class)) return;
@@ -873,6 +909,8 @@ void Partition::CheckInvariants() const {
   eviction_.CheckInvariants();
   pins_.CheckInvariants();
   ladder_.CheckInvariants();
+  CHECK_EQ(granted_ == kNoClass, granted_pages_ == 0);
+  CHECK_LE(granted_pages_, kGrantedPagesMax);
 
   struct Walk {
     const Partition* partition;

@@ -259,6 +259,10 @@ class Partition {
   // Goes on with the page that is drained. Items that were read lately move to other chunks, for
   // which colder ones are evicted: that takes turns. False: it waits for them.
   bool DrainStep();
+  // A live item that moves to another chunk when its page is drained.
+  bool IsKept(const Item& item) const;
+  // How many there are in the page that is drained, in the next chunks from this one on.
+  uint32_t KeptFrom(uint32_t chunk) const;
   // Where an item that is not chained goes when its page is drained: its class, or the one that it
   // would be stored in today, if its own was closed.
   uint32_t RefugeOf(const Item* item) const;
@@ -267,8 +271,10 @@ class Partition {
   // A page moved to the class would bring its pace and another class's closer together. The answer
   // holds until a page's worth was stored, in any class.
   bool DeservesPage(uint32_t size_class);
-  // Begins to move a page to the class if it deserves one and no other move is under way.
+  // Begins to move a page to the class if it deserves one, and no other class's is under way.
   bool BeginMoveTo(uint32_t size_class);
+  // The class that the pages under way are for does not want them any more.
+  bool GrantIsVoid() const;
   // Counts bytes handed out for new items, and lets the past fade.
   void NoteStored(uint32_t size_class, uint64_t bytes);
   // Pages' worth of bytes stored so far: the clock by which demand is measured. It stands still
@@ -338,7 +344,8 @@ class Partition {
   uint32_t evictions_left_ = 0;  // this turn, to make room for pages
   uint32_t earmarked_ = 0;       // pages
   uint64_t earmarked_turn_ = 0;
-  uint32_t granted_ = kNoClass;  // the class that the page under way is for
+  uint32_t granted_ = kNoClass;  // the class that the pages under way are for
+  uint32_t granted_pages_ = 0;
   uint64_t granted_turn_ = 0;
   PageId drain_page_ = 0;  // being walked
   uint32_t drain_chunk_ = 0;

@@ -184,6 +184,36 @@ TEST_CASE("after a shift of sizes the new size gets the memory") {
   CHECK(cache.engine.Totals().pages_moved > 0);
 }
 
+// A page that is on its way to a class when nothing is stored there any more must not keep others
+// from theirs.
+TEST_CASE("after two shifts of sizes in a row the last one gets its pages") {
+  constexpr uint64_t kMemory = 16 * kMb;
+  Cache cache(kMemory);
+  cache.Fill("small", 300'000, 50);
+  uint64_t moved = cache.engine.Totals().pages_moved;
+  // In one turn after the other, several stores in each, as a shard has them under load.
+  const auto store = [&](const std::string& prefix, uint64_t bytes, size_t size) {
+    const std::string value = Bytes(size, 1);
+    constexpr size_t kBytesPerTurn = 16 << 10;
+    uint64_t stored = 0;
+    for (int i = 0; stored < bytes;) {
+      cache.shard.Begin();
+      for (const uint64_t end = stored + kBytesPerTurn; stored < end; stored += size) {
+        const std::string key = prefix + std::to_string(i++);
+        REQUIRE(cache.shard.Run(TestShard::Make(Verb::kSet, key, value)).result == Result::kStored);
+      }
+      cache.shard.End();
+    }
+    const uint64_t moved_now = cache.engine.Totals().pages_moved - moved;
+    moved += moved_now;
+    return moved_now;
+  };
+  cache.CountHits("small", 100'000, 50);
+  CHECK(store("medium", kMemory / 8, 700) > 0);
+  CHECK(store("large", kMemory, 5000) > 150);  // of 256
+  cache.engine.CheckInvariants(0);
+}
+
 TEST_CASE("a value of 1 MB fits into the 4 MB of one shard among 16, whatever is there") {
   Cache cache(4 * kMb);
   const std::string large = Bytes(1'000'000, 9);
