@@ -178,11 +178,9 @@ bool Executor::ReplyHit(Connection& c, const Entry& entry, const Op& op) {
       core_.buffers, static_cast<uint32_t>(kHeadBytesMax + value_bytes + kTailBytesMax));
   if (start == nullptr) [[unlikely]]
     return false;
-  char* end = WriteHead(start, op, entry.asked, meta, core_.shard.now());
-  if (value_bytes != 0) end = CopyValue(end, op, core_.engine());
-  const std::string_view tail = TailOf(op, entry.asked, meta);
-  std::memcpy(end, tail.data(), tail.size());
-  c.out.Commit(static_cast<uint32_t>(end + tail.size() - start));
+  const char* const end =
+      WriteHit(start, op, entry.asked, meta, value_bytes, core_.shard.now(), core_.engine());
+  c.out.Commit(static_cast<uint32_t>(end - start));
   return true;
 }
 
