@@ -126,7 +126,7 @@ bool Udp::BeginReply(Conversation& c) {
   c.out.Show(core_.engine(), [&](std::string_view piece) { return scanner.Take(piece); });
   c.reply_left = scanner.size() != 0 ? scanner.size() : c.out.bytes();
   if (c.reply_left == 0) {
-    Consume(c, 0);  // empty stretches
+    core_.DropSent(c, desk_, 0);  // empty stretches
     return false;
   }
   if (c.reply_left > proto::kUdpReplyBytesMax) {
@@ -152,18 +152,12 @@ void Udp::Send(Conversation& c) {
     return room != 0;
   });
   CHECK_EQ(room, 0);
-  Consume(c, payload);
+  core_.DropSent(c, desk_, payload);
   c.reply_left -= payload;
   ++c.sequence;
   core_.shard.ring().SendDatagram(c.from->fd, {c.frame.data(), proto::kUdpHeaderBytes + payload},
                                   reinterpret_cast<const sockaddr*>(&c.peer), &c);
   c.sending = true;
-}
-
-void Udp::Consume(Conversation& c, uint64_t bytes) {
-  const bool was_full = c.out.full();
-  c.out.Consume(core_.buffers, desk_, bytes);
-  if (was_full && !c.out.full() && c.state != ConnectionState::kClosing) core_.MarkReady(c);
 }
 
 void Udp::OnSent(const Completion& completion) {

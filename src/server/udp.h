@@ -82,7 +82,6 @@ class Udp {
   // Sends the next datagram, if there is one.
   void Send(Conversation& c);
   [[nodiscard]] bool BeginReply(Conversation& c);
-  void Consume(Conversation& c, uint64_t bytes);
   void End(Conversation& c);
   void CountDrops(Socket& socket);
 

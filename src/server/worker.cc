@@ -266,7 +266,7 @@ void Worker::OnSend(Connection& c, const Completion& completion) {
     case Status::kOk:
       core_.counters.bytes_written.Add(static_cast<uint64_t>(completion.result));
       c.sent_at = core_.shard.now();
-      Consume(c, static_cast<uint64_t>(completion.result));
+      core_.DropSent(c, desk_, static_cast<uint64_t>(completion.result));
       break;
     case Status::kCancelled:
       break;
@@ -554,13 +554,6 @@ void Worker::Flush() {
   core_.dirty.Splice(again);
 }
 
-// Removes what was sent; a connection whose commands waited for that goes on.
-void Worker::Consume(Connection& c, uint64_t bytes) {
-  const bool was_full = c.out.full();
-  c.out.Consume(core_.buffers, desk_, bytes);
-  if (was_full && !c.out.full() && c.state != State::kClosing) core_.MarkReady(c);
-}
-
 bool Worker::Send(Connection& c) {
   if (c.sending || c.broken || !c.out.sendable()) return true;
   const size_t room = std::min<size_t>(kSendPiecesMax, kTurnPiecesMax - pieces_used_);
@@ -572,7 +565,7 @@ bool Worker::Send(Connection& c) {
   const size_t count = c.out.Gather(core_.engine(), pieces, kSendBytesMax, &bytes);
   if (count == 0) {
     // Nothing but empty stretches before a gap.
-    Consume(c, 0);
+    core_.DropSent(c, desk_, 0);
     return true;
   }
   pieces_used_ += static_cast<uint32_t>(count);

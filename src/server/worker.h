@@ -78,7 +78,6 @@ class Worker final : public shard::Service, private GlobalCommands {
   void ResumeReceiving();
 
   void Flush();
-  void Consume(Connection& c, uint64_t bytes);
   // False: this turn's pieces, or bytes, are used up.
   bool Send(Connection& c);
   // Closes a closing connection as far as it can be. True: it must be looked at again next turn.
