@@ -381,7 +381,7 @@ void Operators::ListConnections(Job& job) {
     put(place, "addr") << TextOf(entry.peer, unix_path) << "\r\n";
     put(place, "listen_addr") << TextOf(entry.local, unix_path) << "\r\n";
     put(place, "state") << StateName(c) << "\r\n";
-    put(place, "secs_since_last_cmd") << uint64_t{now - std::min(now, c.read_at)} << "\r\n";
+    put(place, "secs_since_last_cmd") << uint64_t{now - std::min(now, c.command_at)} << "\r\n";
   }
   job.cursor.done = place == listeners + roster.entries().size();
 }

@@ -49,7 +49,8 @@ bool AllBlank(std::string_view text) {
 Reader::Step Reader::Read(Connection& c) {
   if (c.turn != turn_) {
     c.turn = turn_;
-    c.read_at = core_.shard.now();
+    // Half a line that grows is no command: -o idle_timeout counts on.
+    if (c.state != State::kCommand) c.command_at = core_.shard.now();
     c.turn_commands = c.turn_operations = c.turn_upload_bytes = 0;
   }
   const uint32_t commands_max = static_cast<uint32_t>(core_.shared.options.requests_per_turn);
@@ -138,7 +139,7 @@ Reader::Step Reader::ReadLine(Connection& c) {
     line = {c.carry->bytes, c.carry->used};
   }
   s->Advance(size);
-  ++c.turn_commands;
+  BeginCommand(c);
   return HandleLine(c, line);
 }
 

@@ -61,6 +61,11 @@ class Reader {
   void DropInput(Connection& c);
 
  private:
+  // One that is all there, but for its value.
+  void BeginCommand(Connection& c) {
+    ++c.turn_commands;
+    c.command_at = core_.shard.now();
+  }
   Step ReadLine(Connection& c);
   Step GrowLine(Connection& c);
   Step HandleLine(Connection& c, std::string_view line);

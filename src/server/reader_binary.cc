@@ -94,7 +94,7 @@ Reader::Step Reader::ReadPacket(Connection& c) {
   const BinaryRequest request = proto::ParseBinary(received);
   if (request.step == BinaryStep::kNeedMore) return GrowPacket(c);
   s->Advance(request.head_size);
-  ++c.turn_commands;
+  BeginCommand(c);
   return HandlePacket(c, request, received.substr(0, request.head_size));
 }
 
@@ -112,7 +112,7 @@ Reader::Step Reader::GrowPacket(Connection& c) {
   const std::string_view received(carry.bytes, carry.used);
   request = proto::ParseBinary(received);
   if (request.step == BinaryStep::kNeedMore) return Step::kGoOn;
-  ++c.turn_commands;
+  BeginCommand(c);
   return HandlePacket(c, request, received);
 }
 

@@ -94,7 +94,7 @@ void Udp::Begin(Socket& socket, const Completion& completion) {
   c->read_closed = true;  // nothing follows the payload
   c->in_head = c->in_tail = segment;
   c->in_count = 1;
-  c->read_at = c->sent_at = core_.shard.now();
+  c->command_at = c->sent_at = core_.shard.now();
   c->from = &socket;
   c->buffer = completion.buffer;
   c->request_id = request->id;

@@ -180,7 +180,7 @@ void Worker::Adopt(int fd, Protocol protocol) {
   }
   c->place = core_.roster.Add(c, fd);
   c->socket = core_.shard.ring().Attach(fd);
-  c->read_at = core_.shard.now();
+  c->command_at = core_.shard.now();
   c->protocol = protocol;
   c->unauthenticated = core_.shared.users != nullptr || core_.shared.options.sasl;
   all_.PushBack(*c);
@@ -513,8 +513,8 @@ void Worker::ResumeAccepting() {
 }
 
 // -o idle_timeout: once a second all connections are looked at, a slice a turn. Who waits for torc
-// is not idle, nor is one whose replies are not all taken: DropSlowClients is about those. True: on
-// with it in the next turn.
+// is not idle, nor is one whose replies are not all taken: DropSlowClients is about those; nor, as
+// in memcached, is one that owes the rest of a value. True: on with it in the next turn.
 bool Worker::CloseIdle() {
   const RelativeSeconds now = core_.shard.now();
   if (idle_left_ == 0) {
@@ -528,11 +528,9 @@ bool Worker::CloseIdle() {
   for (uint32_t i = 0; i < count && !all_.empty(); ++i) {
     Connection& c = *all_.PopFront();
     all_.PushBack(c);
-    const bool waits_for_client = c.state == State::kCommand || c.state == State::kUpload ||
-                                  c.state == State::kSwallow || c.state == State::kSkipLine ||
-                                  c.state == State::kCredentials;
-    if (!waits_for_client || c.in_head != nullptr || c.sending || c.pending != 0 ||
-        !c.out.empty() || now - c.read_at <= core_.shared.options.idle_timeout_seconds) {
+    const bool awaits_command = c.state == State::kCommand || c.state == State::kSkipLine;
+    if (!awaits_command || c.in_head != nullptr || c.sending || c.pending != 0 || !c.out.empty() ||
+        now - c.command_at <= core_.shared.options.idle_timeout_seconds) {
       continue;
     }
     core_.Fail(Cause::kIdleTimeout);

@@ -434,11 +434,11 @@
 > abc
 < HD
 > me KEY
-< ME KEY exp=100 la=0 cas=7 fetch=no cls={int} size={int}
+< ME KEY exp={int} la={int} cas=7 fetch=no cls={int} size={int}
 > mg KEY
 < HD
 > me KEY x y z x
-< ME KEY exp=100 la=0 cas=7 fetch=yes cls={int} size={int}
+< ME KEY exp={int} la={int} cas=7 fetch=yes cls={int} size={int}
 
 == one connection, cut at every byte
 @ split
