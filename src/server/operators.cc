@@ -370,9 +370,13 @@ void Operators::ListConnections(Job& job) {
   const uint64_t end = std::min(place + kSliceConnections, listeners + roster.entries().size());
   for (; place < end; ++place) {
     if (place < listeners) {
-      put(place, "addr") << TextOf(LocalAddress(roster.listeners()[place]), unix_path) << "\r\n";
-      put(place, "state") << "conn_listening\r\n";
-      put(place, "secs_since_last_cmd") << uint64_t{now - kClockStart} << "\r\n";
+      const Roster::Listener& listener = roster.listeners()[place];
+      const bool datagram = listener.command_at != nullptr;
+      const RelativeSeconds command_at = datagram ? *listener.command_at : kClockStart;
+      if (datagram) put(place, "UDP") << "UDP\r\n";
+      put(place, "addr") << TextOf(LocalAddress(listener.fd), unix_path, datagram) << "\r\n";
+      put(place, "state") << (datagram ? "conn_read\r\n" : "conn_listening\r\n");
+      put(place, "secs_since_last_cmd") << uint64_t{now - command_at} << "\r\n";
       continue;
     }
     const Roster::Entry& entry = roster.entries()[place - listeners];

@@ -18,6 +18,12 @@ Udp::~Udp() {
   }
 }
 
+void Udp::AddSocket(int fd) {
+  Socket& socket = sockets_.emplace_back();
+  socket.fd = fd;
+  core_.roster.AddListener({.fd = fd, .command_at = &socket.command_at});
+}
+
 // Receiving.
 
 void Udp::Receive() {
@@ -75,6 +81,7 @@ void Udp::OnDatagram(const Completion& completion) {
 
 void Udp::Begin(Socket& socket, const Completion& completion) {
   core_.counters.bytes_read.Add(static_cast<uint64_t>(completion.result));
+  socket.command_at = core_.shard.now();
   const std::optional<proto::UdpRequest> request =
       proto::ParseUdpRequest({completion.data, static_cast<size_t>(completion.result)});
   if (!request.has_value()) {

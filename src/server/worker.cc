@@ -55,7 +55,7 @@ void Worker::AddListener(int fd, Protocol protocol) {
   acceptor.fd = fd;
   acceptor.protocol = protocol;
   acceptors_.push_back(acceptor);
-  core_.roster.AddListener(fd);
+  core_.roster.AddListener({.fd = fd});
 }
 
 void Worker::AddDatagramSocket(int fd) {
