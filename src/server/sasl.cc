@@ -134,19 +134,19 @@ class CyrusSession final : public Session {
     unsigned size = 0;
     // A first message that is there and empty is another thing than none; clients of memcached that
     // send nothing mean none.
-    return Finish(functions_.server_start(connection_, mechanism_.c_str(),
-                                          data.empty() ? nullptr : data.data(),
-                                          static_cast<unsigned>(data.size()), &out, &size),
-                  out, size);
+    const int result = functions_.server_start(connection_, mechanism_.c_str(),
+                                               data.empty() ? nullptr : data.data(),
+                                               static_cast<unsigned>(data.size()), &out, &size);
+    return Finish(result, out, size);
   }
 
   Answer Step(std::string_view mechanism, std::string_view data) override {
     if (!under_way_ || mechanism != mechanism_) return Finish(SASL_BADPROT, nullptr, 0);
     const char* out = nullptr;
     unsigned size = 0;
-    return Finish(functions_.server_step(connection_, data.data(),
-                                         static_cast<unsigned>(data.size()), &out, &size),
-                  out, size);
+    const int result = functions_.server_step(connection_, data.data(),
+                                              static_cast<unsigned>(data.size()), &out, &size);
+    return Finish(result, out, size);
   }
 
  private:
