@@ -115,6 +115,26 @@
 > mg KEY
 < EN
 
+== the size of a value where older clients put it, in S, is not taken
+> ms KEY S3 T0
+> version
+> ms KEY T0 S3
+> version
+> ms KEY S
+> ms KEY 3 S3
+> abc
+> ms KEY 3 S5 T0
+> abc
+> mg KEY
+< CLIENT_ERROR bad command line format
+< VERSION {any}
+< CLIENT_ERROR bad command line format
+< VERSION {any}
+< CLIENT_ERROR bad command line format
+< CLIENT_ERROR invalid flag
+< CLIENT_ERROR invalid flag
+< EN
+
 == modes of ms
 > ms KEY 1 MR
 > a
