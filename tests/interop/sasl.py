@@ -14,6 +14,7 @@ import os
 import socket
 import struct
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -74,6 +75,40 @@ def pylibmc_authenticates(port: int) -> None:
     anyone = pylibmc.Client([f"127.0.0.1:{port}"], binary=True)
     refuses(anyone.set, "key1", "stolen", errors=(pylibmc.Error,))
     equal(client.get("key1"), content(101))
+
+
+# -- Users whom a daemon knows: what libsasl2 asks saslauthd for --
+
+
+class _PasswordDaemon:
+    """Answers as saslauthd does: four strings with their sizes come, one goes."""
+
+    def __init__(self, folder: str) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(f"{folder}/mux")
+        self._listener.listen()
+        os.chmod(f"{folder}/mux", 0o777)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            with connection, connection.makefile("rwb") as stream:
+                user, password, service, _ = (
+                    stream.read(int.from_bytes(stream.read(2), "big")).decode() for _ in range(4))
+                good = (user, password, service) == (USER, PASSWORD, "memcached")
+                stream.write(b"\0\2OK" if good else b"\0\2NO")
+
+
+def saslauthd_is_asked(program: Program, *args: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="torc-sasl-") as folder:
+        os.chmod(folder, 0o755)
+        Path(folder, _SETTINGS_FILE).write_text(
+            f"mech_list: plain\npwcheck_method: saslauthd\nsaslauthd_path: {folder}/mux\n")
+        _PasswordDaemon(folder)
+        with servers.at_port(program, free_port(), "-S", *args, probe=servers.BINARY_PROBE,
+                             env={"SASL_CONF_PATH": folder}) as server:
+            pylibmc_authenticates(server.port)
 
 
 # -- Mechanisms of several steps, which few clients speak: our own, RFC 5802 and 7677 --
@@ -177,3 +212,6 @@ CASES = [
     Case("npm memjs, SASL", lambda port: scripts.npm_client(port, "memjs", USER, PASSWORD),
          needs="sasl", absent=scripts.npm_absent),
 ]
+
+# Called with the program and its options: they start servers of their own.
+SERVER_CASES = [Case("pylibmc, saslauthd", saslauthd_is_asked, needs="sasl")]
