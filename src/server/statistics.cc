@@ -16,7 +16,7 @@ namespace {
 using engine::EngineTotals;
 using engine::StatGroup;
 
-constexpr std::string_view kDetail = "detail";
+constexpr std::string_view kDetailName = "detail";
 
 // The sum of one counter over all workers.
 class Sums {
@@ -315,7 +315,7 @@ Topic BinaryTopicOf(std::string_view key) {
   if (key.empty()) return Topic::kGeneral;
   if (key.starts_with("reset")) return Topic::kReset;
   if (key.starts_with("settings")) return Topic::kSettings;
-  if (key.starts_with(kDetail)) return Topic::kDetail;
+  if (key.starts_with(kDetailName)) return Topic::kDetail;
   if (key == "failures") return Topic::kFailures;
   if (key == "items") return Topic::kItems;
   if (key == "slabs") return Topic::kSlabs;
@@ -365,7 +365,7 @@ void WriteStatistics(Core& core, Operators& operators, Connection& c, std::strin
       return operators.Sizes(c, asked);
     case Topic::kDetail:
       return operators.Detail(c,
-                              binary ? BinaryDetailActionOf(arguments.substr(kDetail.size()))
+                              binary ? BinaryDetailActionOf(arguments.substr(kDetailName.size()))
                                      : DetailActionOf(proto::NextToken(&arguments)),
                               asked);
     case Topic::kRefs:
