@@ -3,12 +3,15 @@
 // is computed in single precision: another rounding would be another ring.
 #include "src/client/ketama.h"
 
+#include <md5.h>
+
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <tuple>
 
 #include "src/base/assert.h"
-#include "src/client/md5.h"
 
 namespace torc::client {
 namespace {
@@ -29,6 +32,17 @@ uint32_t OneAtATime(std::string_view text) {
   hash += hash << 3;
   hash ^= hash >> 11;
   return hash + (hash << 15);
+}
+
+// Four numbers of the digest's bytes, each little-endian.
+std::array<uint32_t, kPointsPerDigest> Md5(std::string_view text) {
+  static_assert(std::endian::native == std::endian::little);
+  std::array<uint8_t, MD5_DIGEST_LENGTH> digest;
+  MD5_CTX state;
+  MD5Init(&state);
+  MD5Update(&state, reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  MD5Final(digest.data(), &state);
+  return std::bit_cast<std::array<uint32_t, kPointsPerDigest>>(digest);
 }
 
 std::string PointName(const Ring::Server& server, uint32_t number) {

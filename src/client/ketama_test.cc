@@ -2,40 +2,14 @@
 // behaviours ketama and ketama_weighted ask for them.
 #include "src/client/ketama.h"
 
-#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "src/client/md5.h"
 #include "third_party/doctest/doctest.h"
 
 namespace torc::client {
 namespace {
-
-std::string Hex(std::array<uint32_t, 4> digest) {
-  std::string out;
-  for (const uint32_t number : digest) {
-    for (int i = 0; i < 4; ++i) {
-      const uint32_t byte = number >> (8 * i) & 0xff;
-      out += "0123456789abcdef"[byte >> 4];
-      out += "0123456789abcdef"[byte & 15];
-    }
-  }
-  return out;
-}
-
-TEST_CASE("MD5: the test suite of RFC 1321, A.5") {
-  CHECK(Hex(Md5("")) == "d41d8cd98f00b204e9800998ecf8427e");
-  CHECK(Hex(Md5("a")) == "0cc175b9c0f1b6a831c399e269772661");
-  CHECK(Hex(Md5("abc")) == "900150983cd24fb0d6963f7d28e17f72");
-  CHECK(Hex(Md5("message digest")) == "f96b697d7cb7938d525a2f31aaf161d0");
-  CHECK(Hex(Md5("abcdefghijklmnopqrstuvwxyz")) == "c3fcd3d76192e4007dfb496cca67e13b");
-  CHECK(Hex(Md5("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")) ==
-        "d174ab98d277d9f5a5611c2c9f419d9f");
-  CHECK(Hex(Md5("1234567890123456789012345678901234567890123456789012345678901234567890123456789"
-                "0")) == "57edf4a22be3c955ac49da2e2107b67a");
-}
 
 const std::vector<Ring::Server> kThree = {
     {"127.0.0.1", 11211, 1}, {"127.0.0.1", 11212, 1}, {"127.0.0.1", 11213, 1}};

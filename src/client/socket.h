@@ -1,7 +1,7 @@
 // A stream to a server: connected before a deadline, then never waiting by itself. Whoever drives
 // it waits, with poll(), for several at once.
 //
-// Owner: Client. Affinity: one thread. Lifetime: the descriptor is closed when destroyed.
+// Owner: who connects. Affinity: one thread. Lifetime: the descriptor is closed when destroyed.
 // Invariant: the descriptor does not block.
 #ifndef TORC_SRC_CLIENT_SOCKET_H_
 #define TORC_SRC_CLIENT_SOCKET_H_

@@ -9,16 +9,13 @@
 #include <string>
 #include <string_view>
 
+#include "src/client/socket.h"
+
 namespace torc::copy {
 
 class Connection {
  public:
-  Connection() = default;
-  ~Connection();
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-
-  // `where`: HOST, HOST:PORT, [IPv6]:PORT, or the path of a UNIX socket, which has a '/'.
+  // `where`: as client::Address has it.
   [[nodiscard]] bool Open(const std::string& where);
   [[nodiscard]] bool Send(std::string_view bytes);
   // The next line, without its line end. Valid until the next read.
@@ -31,10 +28,12 @@ class Connection {
   const std::string& error() const { return error_; }
 
  private:
-  [[nodiscard]] bool Fail(std::string error);
+  [[nodiscard]] bool Fail(std::string_view error);
+  // Until the socket takes bytes (POLLOUT) or has some (POLLIN).
+  [[nodiscard]] bool Wait(short events);
   [[nodiscard]] bool Receive();
 
-  int fd_ = -1;
+  client::Socket socket_;
   std::string where_;
   std::string buffer_;
   size_t at_ = 0;  // what stands before has been read

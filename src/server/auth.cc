@@ -39,18 +39,19 @@ bool ReadUpTo(const std::string& path, std::string* text) {
   return got >= 0;
 }
 
-bool Same(const std::array<uint8_t, 256>& a, const std::array<uint8_t, 256>& b) {
-  uint8_t difference = 0;
-  for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<uint8_t>(a[i] ^ b[i]);
+}  // namespace
+
+bool SameSecret(std::span<const char> a, std::span<const char> b) {
+  if (a.size() != b.size()) return false;
+  unsigned difference = 0;
+  for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned>(a[i] ^ b[i]);
   return difference == 0;
 }
 
-}  // namespace
-
-void UserFile::Fill(std::array<uint8_t, 256>* padded, std::string_view text) {
+void UserFile::Fill(Padded* padded, std::string_view text) {
   static_assert(kUserLineBytesMax <= 255);
   padded->fill(0);
-  (*padded)[0] = static_cast<uint8_t>(text.size());
+  (*padded)[0] = static_cast<char>(text.size());
   std::memcpy(padded->data() + 1, text.data(), text.size());
 }
 
@@ -110,8 +111,8 @@ bool UserFile::Check(std::string_view user, std::string_view password) const {
   const std::scoped_lock lock(mutex_);
   bool found = false;
   for (const Entry& entry : users_) {
-    const bool same_user = Same(entry.user, asked.user);
-    const bool same_password = Same(entry.password, asked.password);
+    const bool same_user = SameSecret(entry.user, asked.user);
+    const bool same_password = SameSecret(entry.password, asked.password);
     found |= static_cast<bool>(static_cast<int>(same_user) & static_cast<int>(same_password));
   }
   return found;

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,9 @@ namespace torc::server {
 inline constexpr size_t kUsersMax = 64;
 // A line of the user file without its end. memcached's, which cuts a longer one off.
 inline constexpr size_t kUserLineBytesMax = 255;
+
+// Whether both are the same bytes. Looks at all of them, if both are as long.
+[[nodiscard]] bool SameSecret(std::span<const char> a, std::span<const char> b);
 
 class UserFile {
  public:
@@ -49,11 +53,12 @@ class UserFile {
 
  private:
   // Sizes, which fit a byte, and contents padded with zeros: compared as a whole.
+  using Padded = std::array<char, 256>;
   struct Entry {
-    std::array<uint8_t, 256> user{};
-    std::array<uint8_t, 256> password{};
+    Padded user{};
+    Padded password{};
   };
-  static void Fill(std::array<uint8_t, 256>* padded, std::string_view text);
+  static void Fill(Padded* padded, std::string_view text);
 
   mutable std::mutex mutex_;
   std::vector<Entry> users_;

@@ -122,8 +122,8 @@ struct alignas(64) Connection : ListLink<AllTag>,
     RelativeSeconds penalty_end;   // kPenalty
     RelativeSeconds keys_exptime;  // kKeys of gat, gats; kBroadcast of flush_all
   };
-  RelativeSeconds sent_at = 0;  // when its client last took something, or was last sent to
-  RelativeSeconds read_at = 0;  // when what it asked was last read
+  RelativeSeconds sent_at = 0;     // when its client last took something, or was last sent to
+  RelativeSeconds command_at = 0;  // when a command of its, or a part of a value, last came
   ring::Socket socket;
   uint8_t broadcast_next = 0;  // kBroadcast: the next shard to tell
   MessageKind broadcast_kind = MessageKind::kFlush;

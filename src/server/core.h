@@ -149,6 +149,14 @@ struct Core {
     MarkDirty(c);
   }
 
+  // Drops what has left of a connection's output, `bytes` of it. One whose commands waited for that
+  // goes on. `pins`: the worker's desk.
+  void DropSent(Connection& c, PinHolder& pins, uint64_t bytes) {
+    const bool was_full = c.out.full();
+    c.out.Consume(buffers, pins, bytes);
+    if (was_full && !c.out.full() && c.state != ConnectionState::kClosing) MarkReady(c);
+  }
+
   // A connection's SASL session, made when it is first asked for and gone with the connection.
   // Null: without -S, or without memory for it.
   sasl::Session* SaslSession(const Connection& c) {

@@ -157,9 +157,8 @@ void Executor::Request(const Entry& entry, const Op& op) {
       core_.buffers, static_cast<uint32_t>(kHeadBytesMax + value_bytes + kTailBytesMax));
   if (start == nullptr) [[unlikely]]
     return false;
-  char* end = WriteHead(start, op, entry.asked, meta, core_.shard.now());
-  if (value_bytes != 0) end = CopyValue(end, op, core_.engine());
-  end = WriteTail(end, op, entry.asked, meta);
+  const char* const end =
+      WriteHit(start, op, entry.asked, meta, value_bytes, core_.shard.now(), core_.engine());
   c.out.Commit(static_cast<uint32_t>(end - start));
   return true;
 }

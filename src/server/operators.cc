@@ -5,7 +5,7 @@
 #include <new>
 
 #include "proto/text/encoder.h"
-#include "proto/text/parser.h"
+#include "src/server/stat_writer.h"
 
 namespace torc::server {
 
@@ -13,6 +13,7 @@ using engine::Engine;
 using engine::ItemInfo;
 using engine::PinInfo;
 using engine::WalkCursor;
+using proto::BinaryStatus;
 using proto::OperatorRequest;
 
 namespace {
@@ -188,17 +189,18 @@ void Operators::Refuse(Connection& c, Cause error, bool noreply) {
   if (!noreply) Say(c, text);
 }
 
-Job* Operators::Start(Connection& c, Job::Kind kind, bool is_dump) {
+Job* Operators::Start(Connection& c, Job::Kind kind, bool is_dump, const Asked& asked) {
   if (is_dump) {
     if (core_.shared.dumps.fetch_add(1, std::memory_order_relaxed) >= kDumpsMax) {
       core_.shared.dumps.fetch_sub(1, std::memory_order_relaxed);
-      Refuse(c, Cause::kTooManyDumps, false);
+      StatWriter(core_, c, asked).Refuse(Cause::kTooManyDumps, BinaryStatus::kNoMemory);
       return nullptr;
     }
   }
   // From the heap: rare, and at most kDumpsMax of the large ones.
   auto job = std::make_unique<Job>();
   job->connection = &c;
+  job->asked = asked;
   job->kind = kind;
   job->is_dump = is_dump;
   if (is_dump) job->text = std::make_unique_for_overwrite<char[]>(kTextCapacity);
@@ -280,23 +282,28 @@ void Operators::Cachedump(Connection& c, std::string_view arguments) {
   job->number = asked.number == 0 ? UINT32_MAX : asked.number;
 }
 
-void Operators::Sizes(Connection& c) {
-  Job* const job = Start(c, Job::Kind::kSizes, /*is_dump=*/true);
+void Operators::Sizes(Connection& c, const Asked& asked) {
+  Job* const job = Start(c, Job::Kind::kSizes, /*is_dump=*/true, asked);
   if (job == nullptr) return;
   job->request.all = true;
   job->sizes.resize(kSizesMax);
 }
 
-void Operators::Detail(Connection& c, std::string_view arguments) {
-  const std::string_view word = proto::NextToken(&arguments);
-  if (!core_.shared.options.dumps_enabled) return Refuse(c, Cause::kDetailDisabled, false);
-  if (word == "dump") {
-    Start(c, Job::Kind::kPrefixes, /*is_dump=*/true);
-  } else if (word == "on" || word == "off") {
-    core_.shared.detail.store(word == "on", std::memory_order_relaxed);
-    Say(c, proto::kOkLine);
-  } else {
-    Refuse(c, Cause::kDetailUsage, false);
+void Operators::Detail(Connection& c, DetailAction action, const Asked& asked) {
+  StatWriter out(core_, c, asked);
+  if (!core_.shared.options.dumps_enabled) {
+    return out.Refuse(Cause::kDetailDisabled, BinaryStatus::kNotFound);
+  }
+  switch (action) {
+    case DetailAction::kDump:
+      Start(c, Job::Kind::kPrefixes, /*is_dump=*/true, asked);
+      return;
+    case DetailAction::kOn:
+    case DetailAction::kOff:
+      core_.shared.detail.store(action == DetailAction::kOn, std::memory_order_relaxed);
+      return out.Answer(proto::kOkLine, BinaryStatus::kOk);
+    case DetailAction::kUnknown:
+      return out.Refuse(Cause::kDetailUsage, BinaryStatus::kNotFound);
   }
 }
 
@@ -363,9 +370,13 @@ void Operators::ListConnections(Job& job) {
   const uint64_t end = std::min(place + kSliceConnections, listeners + roster.entries().size());
   for (; place < end; ++place) {
     if (place < listeners) {
-      put(place, "addr") << TextOf(LocalAddress(roster.listeners()[place]), unix_path) << "\r\n";
-      put(place, "state") << "conn_listening\r\n";
-      put(place, "secs_since_last_cmd") << uint64_t{now - kClockStart} << "\r\n";
+      const Roster::Listener& listener = roster.listeners()[place];
+      const bool datagram = listener.command_at != nullptr;
+      const RelativeSeconds command_at = datagram ? *listener.command_at : kClockStart;
+      if (datagram) put(place, "UDP") << "UDP\r\n";
+      put(place, "addr") << TextOf(LocalAddress(listener.fd), unix_path, datagram) << "\r\n";
+      put(place, "state") << (datagram ? "conn_read\r\n" : "conn_listening\r\n");
+      put(place, "secs_since_last_cmd") << uint64_t{now - command_at} << "\r\n";
       continue;
     }
     const Roster::Entry& entry = roster.entries()[place - listeners];
@@ -374,7 +385,7 @@ void Operators::ListConnections(Job& job) {
     put(place, "addr") << TextOf(entry.peer, unix_path) << "\r\n";
     put(place, "listen_addr") << TextOf(entry.local, unix_path) << "\r\n";
     put(place, "state") << StateName(c) << "\r\n";
-    put(place, "secs_since_last_cmd") << uint64_t{now - std::min(now, c.read_at)} << "\r\n";
+    put(place, "secs_since_last_cmd") << uint64_t{now - std::min(now, c.command_at)} << "\r\n";
   }
   job.cursor.done = place == listeners + roster.entries().size();
 }
@@ -439,22 +450,10 @@ void Operators::OnAnswer(const shard::Message& message) {
 void Operators::End(Connection& c, Job& job) {
   c.state = ConnectionState::kCommand;  // first: what follows may close the connection
   if (job.kind == Job::Kind::kSizes) {
-    char line[2 * proto::kDecimalBytesMax + proto::kStatBytesAround];
-    for (size_t i = 0; i < job.sizes.size(); ++i) {
-      if (job.sizes[i] == 0) continue;
-      char name[proto::kDecimalBytesMax];
-      const char* const name_end = proto::EncodeDecimal(name, SizeAt(i));
-      const char* const end =
-          proto::EncodeStat(line, {name, static_cast<size_t>(name_end - name)}, job.sizes[i]);
-      Say(c, {line, static_cast<size_t>(end - line)});
-    }
-  }
-  for (const auto& [prefix, counts] : job.prefixes) {
-    Say(c, "PREFIX " + prefix + " get " + std::to_string(counts.gets) + " hit " +
-               std::to_string(counts.hits) + " set " + std::to_string(counts.sets) + " del " +
-               std::to_string(counts.deletes) + "\r\n");
-  }
-  if (job.is_dump) {
+    EndSizes(c, job);
+  } else if (job.kind == Job::Kind::kPrefixes) {
+    EndPrefixes(c, job);
+  } else if (job.is_dump) {
     Say(c, Ending(job.kind));
   } else if (job.kind == Job::Kind::kReassign && !job.moved) {
     Refuse(c, job.busy ? Cause::kReassignBusy : Cause::kReassignNoSpare, job.noreply);
@@ -462,6 +461,32 @@ void Operators::End(Connection& c, Job& job) {
     Say(c, proto::kOkLine);
   }
   Drop(c);
+}
+
+void Operators::EndSizes(Connection& c, const Job& job) {
+  StatWriter out(core_, c, job.asked);
+  for (size_t i = 0; i < job.sizes.size(); ++i) {
+    if (job.sizes[i] == 0) continue;
+    char name[proto::kDecimalBytesMax];
+    const char* const name_end = proto::EncodeDecimal(name, SizeAt(i));
+    out.Put({name, static_cast<size_t>(name_end - name)}, job.sizes[i]);
+  }
+  out.End();
+}
+
+// Binary has text's lines as one value, with their END.
+void Operators::EndPrefixes(Connection& c, const Job& job) {
+  std::string lines;
+  for (const auto& [prefix, counts] : job.prefixes) {
+    lines += "PREFIX " + prefix + " get " + std::to_string(counts.gets) + " hit " +
+             std::to_string(counts.hits) + " set " + std::to_string(counts.sets) + " del " +
+             std::to_string(counts.deletes) + "\r\n";
+  }
+  lines += proto::kEnd;
+  if (job.asked.style != ReplyStyle::kBinary) return Say(c, lines);
+  StatWriter out(core_, c, job.asked);
+  out.Put("detailed", lines);
+  out.End();
 }
 
 void Operators::Drop(Connection& c) {

@@ -50,6 +50,7 @@ struct Job {
   static constexpr size_t kLineBytesMax = 3 * engine::kKeySizeMax + 250;
 
   Connection* connection = nullptr;
+  Asked asked;  // kSizes, kPrefixes: of binary, how its packets are marked
   Kind kind = Kind::kMetadump;
   bool under_way = false;
   bool noreply = false;
@@ -68,6 +69,9 @@ struct Job {
   std::string last_prefix;      // kPrefixes: where the last slice ended
 };
 
+// What `stats detail` is told.
+enum class DetailAction : uint8_t { kUnknown, kOn, kOff, kDump };
+
 class Operators {
  public:
   enum class Step : uint8_t { kDone, kShare, kLater, kBlocked };
@@ -77,14 +81,13 @@ class Operators {
   // Executes lru_crawler, lru, slabs, cache_memlimit: answers, or gives the connection a job and
   // state kJob. Requires what GlobalCommands says.
   void Execute(Connection& c, const proto::Request& request);
-  // Likewise `stats` with cachedump, refs, sizes or conns. `arguments`: what follows that word.
+  // Likewise `stats` with cachedump, refs or conns. `arguments`: what follows that word.
   void Cachedump(Connection& c, std::string_view arguments);
   void Refs(Connection& c) { Start(c, Job::Kind::kRefs, /*is_dump=*/true); }
-  void Sizes(Connection& c);
   void Connections(Connection& c) { Start(c, Job::Kind::kConnections, /*is_dump=*/true); }
-
-  // `stats detail`, with what follows that word.
-  void Detail(Connection& c, std::string_view arguments);
+  // Likewise, in either protocol.
+  void Sizes(Connection& c, const Asked& asked);
+  void Detail(Connection& c, DetailAction action, const Asked& asked);
 
   // Goes on with a connection's job. kDone: it has ended, and the connection is in state kCommand.
   Step Continue(Connection& c);
@@ -95,13 +98,15 @@ class Operators {
   void Drop(Connection& c);
 
  private:
-  Job* Start(Connection& c, Job::Kind kind, bool is_dump);
+  Job* Start(Connection& c, Job::Kind kind, bool is_dump, const Asked& asked = {});
   void RunSlice(Job& job);
   void ListConnections(Job& job);
   void AddPrefixes(Job& job);
   // Takes over what a slice has found, and goes on to the next shard if it was the last.
   void TakeSlice(Connection& c, Job& job);
   void End(Connection& c, Job& job);
+  void EndSizes(Connection& c, const Job& job);
+  void EndPrefixes(Connection& c, const Job& job);
   void Say(Connection& c, std::string_view text);
   void Refuse(Connection& c, Cause error, bool noreply);
 

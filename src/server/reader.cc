@@ -49,7 +49,8 @@ bool AllBlank(std::string_view text) {
 Reader::Step Reader::Read(Connection& c) {
   if (c.turn != turn_) {
     c.turn = turn_;
-    c.read_at = core_.shard.now();
+    // Half a line that grows is no command: -o idle_timeout counts on.
+    if (c.state != State::kCommand) c.command_at = core_.shard.now();
     c.turn_commands = c.turn_operations = c.turn_upload_bytes = 0;
   }
   const uint32_t commands_max = static_cast<uint32_t>(core_.shared.options.requests_per_turn);
@@ -138,19 +139,13 @@ Reader::Step Reader::ReadLine(Connection& c) {
     line = {c.carry->bytes, c.carry->used};
   }
   s->Advance(size);
-  ++c.turn_commands;
+  BeginCommand(c);
   return HandleLine(c, line);
 }
 
 // Moves the first segment's bytes to the part of the line that came before.
 Reader::Step Reader::GrowLine(Connection& c) {
-  if (c.carry == nullptr) {
-    c.carry = core_.buffers.NewBlock();
-    if (c.carry == nullptr) {
-      core_.Break(c, Cause::kInputNoMemory);
-      return Step::kGoOn;
-    }
-  }
+  if (!MakeCarry(c)) return Step::kGoOn;
   Block& carry = *c.carry;
   const uint32_t size = std::min(c.in_head->size, carry.room());
   std::memcpy(carry.bytes + carry.used, c.in_head->data, size);
@@ -442,8 +437,7 @@ Reader::Step Reader::ReserveUpload(Connection& c) {
     task->op.item = reservation.item;
     task->shortage = reservation.shortage;
   } else if (!task->sent) {
-    if (c.batch == core_.batch.serial()) return Step::kBatch;
-    if (c.pending != 0) return Step::kBlocked;
+    if (const Step step = AwaitEarlier(c); step != Step::kGoOn) return step;
     if (!desk_.ReserveSend(c, task->owner)) return Step::kLater;
     desk_.Send(task, MessageKind::kReserve);
     task->sent = true;
@@ -596,9 +590,8 @@ Reader::Step Reader::HandleGlobal(Connection& c, const Request& request) {
     case Command::kLru:
     case Command::kSlabs:
     case Command::kMemoryLimit:
-      // They see all that this connection did before: its operations here and elsewhere first.
-      if (c.batch == core_.batch.serial()) return Step::kBatch;
-      if (c.pending != 0) return Step::kBlocked;
+      // They see all that this connection did before.
+      if (const Step step = AwaitEarlier(c); step != Step::kGoOn) return step;
       if (request.command == Command::kFlushAll) return HandleFlush(c, request);
       if (proto::IsOperator(request.command)) {
         commands_.OnOperator(c, request);
@@ -701,13 +694,7 @@ Reader::Step Reader::ReadCredentials(Connection& c) {
   if (c.swallow != 0) {
     PopEmptySegments(c);
     if (c.in_head == nullptr) return Step::kInput;
-    if (c.carry == nullptr) {
-      c.carry = core_.buffers.NewBlock();
-      if (c.carry == nullptr) {
-        core_.Break(c, Cause::kInputNoMemory);
-        return Step::kGoOn;
-      }
-    }
+    if (!MakeCarry(c)) return Step::kGoOn;
     const uint32_t size = std::min(c.in_head->size, c.swallow);
     CHECK_LE(size, c.carry->room());
     std::memcpy(c.carry->bytes + c.carry->used, c.in_head->data, size);
@@ -795,6 +782,18 @@ void Reader::AddLateReply(Connection& c) {
                               ? proto::kBinaryNoMemoryStoring
                               : BinaryStatusText(reply.status));
   }
+}
+
+Reader::Step Reader::AwaitEarlier(const Connection& c) const {
+  if (c.batch == core_.batch.serial()) return Step::kBatch;
+  return c.pending != 0 ? Step::kBlocked : Step::kGoOn;
+}
+
+bool Reader::MakeCarry(Connection& c) {
+  if (c.carry != nullptr) return true;
+  c.carry = core_.buffers.NewBlock();
+  if (c.carry == nullptr) core_.Break(c, Cause::kInputNoMemory);
+  return c.carry != nullptr;
 }
 
 void Reader::DoneWithLine(Connection& c) {

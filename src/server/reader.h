@@ -61,6 +61,11 @@ class Reader {
   void DropInput(Connection& c);
 
  private:
+  // One that is all there, but for its value.
+  void BeginCommand(Connection& c) {
+    ++c.turn_commands;
+    c.command_at = core_.shard.now();
+  }
   Step ReadLine(Connection& c);
   Step GrowLine(Connection& c);
   Step HandleLine(Connection& c, std::string_view line);
@@ -138,6 +143,12 @@ class Reader {
   void Flush(Connection& c, int64_t exptime, const LateReply& reply);
   Step Hold(Connection& c, std::string_view line, Step why);
   Step Close(Connection& c);
+  // For what sees all that the connection did before, or answers past the batch. kGoOn: nothing of
+  // the connection is in the batch, nor under way elsewhere.
+  Step AwaitEarlier(const Connection& c) const;
+  // Where what comes in parts is gathered. False: there was no memory, and the connection is
+  // broken.
+  [[nodiscard]] bool MakeCarry(Connection& c);
   // The line is handled: what held it is released once the batch is executed.
   void DoneWithLine(Connection& c);
   void PopEmptySegments(Connection& c) {

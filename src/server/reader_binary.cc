@@ -56,6 +56,16 @@ Verb StoreVerb(BinaryCommand command) {
   }
 }
 
+// Makes `op` an extended operation of the same verb. `cas`: what it compares; 0: nothing.
+void Extend(Op* op, Extended* extended, uint64_t cas) {
+  *extended = {};
+  extended->verb = op->verb;
+  extended->compares_cas = cas != 0;
+  extended->cas_compare = cas;
+  op->verb = Verb::kExtended;
+  op->extended = extended;
+}
+
 Asked MakeAsked(const BinaryRequest& request) {
   Asked asked;
   asked.opaque = request.opaque;
@@ -84,19 +94,13 @@ Reader::Step Reader::ReadPacket(Connection& c) {
   const BinaryRequest request = proto::ParseBinary(received);
   if (request.step == BinaryStep::kNeedMore) return GrowPacket(c);
   s->Advance(request.head_size);
-  ++c.turn_commands;
+  BeginCommand(c);
   return HandlePacket(c, request, received.substr(0, request.head_size));
 }
 
 // Gathers a head that comes in parts.
 Reader::Step Reader::GrowPacket(Connection& c) {
-  if (c.carry == nullptr) {
-    c.carry = core_.buffers.NewBlock();
-    if (c.carry == nullptr) {
-      core_.Break(c, Cause::kInputNoMemory);
-      return Step::kGoOn;
-    }
-  }
+  if (!MakeCarry(c)) return Step::kGoOn;
   Block& carry = *c.carry;
   BinaryRequest request = proto::ParseBinary({carry.bytes, carry.used});
   CHECK(request.step == BinaryStep::kNeedMore);
@@ -108,7 +112,7 @@ Reader::Step Reader::GrowPacket(Connection& c) {
   const std::string_view received(carry.bytes, carry.used);
   request = proto::ParseBinary(received);
   if (request.step == BinaryStep::kNeedMore) return Step::kGoOn;
-  ++c.turn_commands;
+  BeginCommand(c);
   return HandlePacket(c, request, received);
 }
 
@@ -154,17 +158,7 @@ Reader::Step Reader::HandlePacketOperation(Connection& c, const BinaryRequest& r
   Op op = MakeOp(request.key, Verb::kGet);
   const RelativeSeconds exptime =
       core_.shard.start().FromClient(int64_t{request.exptime}, core_.shard.now());
-  Extended* const extended = &core_.batch.next_extra().extended;
-  const auto extend = [&] {
-    *extended = {};
-    extended->verb = op.verb;
-    op.verb = Verb::kExtended;
-    op.extended = extended;
-    if (request.cas != 0) {
-      extended->compares_cas = true;
-      extended->cas_compare = request.cas;
-    }
-  };
+  Extended& extended = core_.batch.next_extra().extended;
   switch (request.command) {
     case BinaryCommand::kGet:
       break;
@@ -175,7 +169,7 @@ Reader::Step Reader::HandlePacketOperation(Connection& c, const BinaryRequest& r
       break;
     case BinaryCommand::kDelete:
       op.verb = Verb::kDelete;
-      if (request.cas != 0) extend();
+      if (request.cas != 0) Extend(&op, &extended, request.cas);
       break;
     case BinaryCommand::kIncrement:
     case BinaryCommand::kDecrement:
@@ -184,11 +178,11 @@ Reader::Step Reader::HandlePacketOperation(Connection& c, const BinaryRequest& r
         op.number = request.delta;
         break;
       }
-      extend();
-      extended->delta = request.delta;
-      extended->initial = request.initial;
-      extended->makes = request.exptime != proto::kDoNotCreate;
-      extended->make_exptime = exptime;
+      Extend(&op, &extended, request.cas);
+      extended.delta = request.delta;
+      extended.initial = request.initial;
+      extended.makes = request.exptime != proto::kDoNotCreate;
+      extended.make_exptime = exptime;
       break;
     default:
       CHECK(!"not a command on a key");
@@ -216,13 +210,7 @@ Reader::Step Reader::HandlePacketStore(Connection& c, const BinaryRequest& reque
     op.verb = Verb::kCas;
     op.cas = request.cas;
   } else if (request.cas != 0) {
-    Extended& extended = core_.batch.next_extra().extended;
-    extended = {};
-    extended.verb = op.verb;
-    extended.compares_cas = true;
-    extended.cas_compare = request.cas;
-    op.verb = Verb::kExtended;
-    op.extended = &extended;
+    Extend(&op, &core_.batch.next_extra().extended, request.cas);
   }
   return ReadValue(c, &op, MakeAsked(request), nullptr);
 }
@@ -242,8 +230,7 @@ Reader::Step Reader::HandlePacketGlobal(Connection& c, const BinaryRequest& requ
     case BinaryCommand::kFlush:
     case BinaryCommand::kStat:
       // As of text: they see all that this connection did before.
-      if (c.batch == core_.batch.serial()) return Step::kBatch;
-      if (c.pending != 0) return Step::kBlocked;
+      if (const Step step = AwaitEarlier(c); step != Step::kGoOn) return step;
       if (request.command == BinaryCommand::kStat) {
         commands_.OnStats(c, request.key, MakeAsked(request));
         core_.MarkDirty(c);
@@ -275,8 +262,7 @@ Reader::Step Reader::HandlePacketSasl(Connection& c, const BinaryRequest& reques
     return refuse(Cause::kSaslDisabled, BinaryStatus::kUnknownCommand);
   }
   if (request.command == BinaryCommand::kSaslList) {
-    if (c.batch == core_.batch.serial()) return Step::kBatch;
-    if (c.pending != 0) return Step::kBlocked;
+    if (const Step step = AwaitEarlier(c); step != Step::kGoOn) return step;
     sasl::Session* const session = core_.SaslSession(c);
     if (session == nullptr) return refuse(Cause::kSaslFailed, BinaryStatus::kAuthError);
     WritePacket(c, request, BinaryStatus::kOk, session->Mechanisms());
@@ -287,11 +273,7 @@ Reader::Step Reader::HandlePacketSasl(Connection& c, const BinaryRequest& reques
     return refuse(Cause::kSaslFailed, BinaryStatus::kAuthError);
   }
   if (c.carry == nullptr) {
-    c.carry = core_.buffers.NewBlock();
-    if (c.carry == nullptr) {
-      core_.Break(c, Cause::kInputNoMemory);
-      return Step::kGoOn;
-    }
+    if (!MakeCarry(c)) return Step::kGoOn;
     std::memcpy(c.carry->bytes, head.data(), head.size());
     c.carry->used = static_cast<uint32_t>(head.size());
   }
@@ -301,8 +283,7 @@ Reader::Step Reader::HandlePacketSasl(Connection& c, const BinaryRequest& reques
 }
 
 Reader::Step Reader::FinishSasl(Connection& c) {
-  if (c.batch == core_.batch.serial()) return Step::kBatch;
-  if (c.pending != 0) return Step::kBlocked;
+  if (const Step step = AwaitEarlier(c); step != Step::kGoOn) return step;
   Block& carry = *c.carry;
   const std::string_view received(carry.bytes, carry.used);
   const BinaryRequest request = proto::ParseBinary(received);

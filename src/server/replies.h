@@ -136,6 +136,15 @@ inline char* CopyValue(char* to, const engine::Op& op, const engine::Engine& eng
   return to + op.value_size;
 }
 
+// Writes the whole reply: kHeadBytesMax + `value_bytes` + kTailBytesMax bytes at most, with
+// `value_bytes` as ValueBytes says. Returns the end.
+inline char* WriteHit(char* to, const engine::Op& op, const Asked& asked, const MetaAsked* meta,
+                      uint32_t value_bytes, RelativeSeconds now, const engine::Engine& engine) {
+  to = WriteHead(to, op, asked, meta, now);
+  if (value_bytes != 0) to = CopyValue(to, op, engine);
+  return WriteTail(to, op, asked, meta);
+}
+
 }  // namespace torc::server
 
 #endif  // TORC_SRC_SERVER_REPLIES_H_

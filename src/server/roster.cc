@@ -35,16 +35,17 @@ Address AddressOf(int (*ask)(int, sockaddr*, socklen_t*), int fd) {
 Address LocalAddress(int fd) { return AddressOf(&getsockname, fd); }
 Address PeerAddress(int fd) { return AddressOf(&getpeername, fd); }
 
-std::string TextOf(const Address& address, std::string_view unix_path) {
+std::string TextOf(const Address& address, std::string_view unix_path, bool datagram) {
   if (address.family == AF_UNIX) return "unix:" + std::string(unix_path);
   char host[INET6_ADDRSTRLEN];
   if ((address.family != AF_INET && address.family != AF_INET6) ||
       inet_ntop(address.family, address.host.data(), host, sizeof(host)) == nullptr) {
     return "?";
   }
+  const std::string protocol = datagram ? "udp" : "tcp";
   const std::string port = ":" + std::to_string(address.port);
-  return address.family == AF_INET ? std::string("tcp:") + host + port
-                                   : std::string("tcp6:[") + host + "]" + port;
+  return address.family == AF_INET ? protocol + ":" + host + port
+                                   : protocol + "6:[" + host + "]" + port;
 }
 
 uint32_t Roster::Add(const Connection* connection, int fd) {

@@ -1,5 +1,6 @@
-// Who is connected to a worker, for `stats conns`: the addresses of each connection, which cannot
-// be asked for later, as a direct descriptor has no number that a system call would take.
+// What a worker listens on and who is connected to it, for `stats conns`: the addresses of each
+// connection, which cannot be asked for later, as a direct descriptor has no number that a system
+// call would take.
 //
 //   entries   [A][B][-][D]      a connection's place is its own until it is closed; then the next
 //   free      [2]               one takes it: a walk by place survives whoever comes and goes
@@ -16,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "src/base/clock.h"
+
 namespace torc::server {
 
 struct Connection;
@@ -28,8 +31,9 @@ struct Address {
 };
 Address LocalAddress(int fd);
 Address PeerAddress(int fd);
-// As memcached writes it: "tcp:127.0.0.1:11211", "tcp6:[::1]:11211", "unix:PATH".
-std::string TextOf(const Address& address, std::string_view unix_path);
+// As memcached writes it: "tcp:127.0.0.1:11211", "tcp6:[::1]:11211", "unix:PATH"; of a datagram
+// socket "udp:", "udp6:".
+std::string TextOf(const Address& address, std::string_view unix_path, bool datagram = false);
 
 class Roster {
  public:
@@ -43,16 +47,22 @@ class Roster {
   // For a connection that still has a plain descriptor. Returns its place. Two system calls.
   uint32_t Add(const Connection* connection, int fd);
   void Remove(uint32_t place);
-  void AddListener(int fd) { listeners_.push_back(fd); }
+  // A plain descriptor that listens, or receives datagrams. Of these `command_at` says when the
+  // last came; else it is null.
+  struct Listener {
+    int fd = -1;
+    const RelativeSeconds* command_at = nullptr;
+  };
+  void AddListener(const Listener& listener) { listeners_.push_back(listener); }
 
   // Places, taken or free.
   const std::deque<Entry>& entries() const { return entries_; }
-  const std::vector<int>& listeners() const { return listeners_; }
+  const std::vector<Listener>& listeners() const { return listeners_; }
 
  private:
   std::deque<Entry> entries_;
   std::vector<uint32_t> free_;
-  std::vector<int> listeners_;
+  std::vector<Listener> listeners_;
 };
 
 }  // namespace torc::server

@@ -22,10 +22,12 @@ TEST_CASE("addresses are written as memcached writes them") {
   address.port = 11211;
   address.host = {127, 0, 0, 1};
   CHECK(TextOf(address, "/path") == "tcp:127.0.0.1:11211");
+  CHECK(TextOf(address, "/path", /*datagram=*/true) == "udp:127.0.0.1:11211");
   address.family = AF_INET6;
   address.host = {};
   address.host[15] = 1;
   CHECK(TextOf(address, "") == "tcp6:[::1]:11211");
+  CHECK(TextOf(address, "", /*datagram=*/true) == "udp6:[::1]:11211");
 }
 
 TEST_CASE("both ends of a socket are known, and that of one that is gone is not") {

@@ -134,19 +134,19 @@ class CyrusSession final : public Session {
     unsigned size = 0;
     // A first message that is there and empty is another thing than none; clients of memcached that
     // send nothing mean none.
-    return Finish(functions_.server_start(connection_, mechanism_.c_str(),
-                                          data.empty() ? nullptr : data.data(),
-                                          static_cast<unsigned>(data.size()), &out, &size),
-                  out, size);
+    const int result = functions_.server_start(connection_, mechanism_.c_str(),
+                                               data.empty() ? nullptr : data.data(),
+                                               static_cast<unsigned>(data.size()), &out, &size);
+    return Finish(result, out, size);
   }
 
   Answer Step(std::string_view mechanism, std::string_view data) override {
     if (!under_way_ || mechanism != mechanism_) return Finish(SASL_BADPROT, nullptr, 0);
     const char* out = nullptr;
     unsigned size = 0;
-    return Finish(functions_.server_step(connection_, data.data(),
-                                         static_cast<unsigned>(data.size()), &out, &size),
-                  out, size);
+    const int result = functions_.server_step(connection_, data.data(),
+                                              static_cast<unsigned>(data.size()), &out, &size);
+    return Finish(result, out, size);
   }
 
  private:
@@ -248,14 +248,6 @@ class CyrusLibrary final : public Library {
   bool started_ = false;
 };
 
-// Looks at all of both, if they are as long.
-bool Same(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  uint8_t difference = 0;
-  for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<uint8_t>(a[i] ^ b[i]);
-  return difference == 0;
-}
-
 }  // namespace
 
 std::unique_ptr<Library> Library::Load(const UserFile* users, bool verbose, std::string* error) {
@@ -275,11 +267,11 @@ bool CheckPasswordDatabase(std::string_view text, std::string_view user,
     text.remove_prefix(line.size() < text.size() ? line.size() + 1 : line.size());
     line = line.substr(0, line.find('\r'));
     if (line.size() <= user.size() || line[user.size()] != ':') continue;
-    const bool is_user = Same(line.substr(0, user.size()), user);
+    const bool is_user = SameSecret(line.substr(0, user.size()), user);
     const std::string_view rest = line.substr(user.size() + 1);
     const bool ends = rest.size() == password.size() ||
                       (rest.size() > password.size() && rest[password.size()] == ':');
-    const bool is_password = Same(rest.substr(0, password.size()), password) && ends;
+    const bool is_password = SameSecret(rest.substr(0, password.size()), password) && ends;
     if (is_user && !decided) {
       decided = true;
       good = is_password;

@@ -59,6 +59,18 @@ TEST_CASE_FIXTURE(WithUsers,
   CHECK(session->Step("LOGIN", "\0user\0pass"sv).outcome == Outcome::kFailed);
 }
 
+// The library's answers were read before it had given them.
+TEST_CASE_FIXTURE(WithUsers, "LOGIN: what the library asks for is handed on") {
+  const std::unique_ptr<Session> session = library->NewSession();
+  const Answer first = session->Start("LOGIN", {});
+  CHECK(first.outcome == Outcome::kContinue);
+  CHECK(first.data == "Username:");
+  const Answer second = session->Step("LOGIN", "user");
+  CHECK(second.outcome == Outcome::kContinue);
+  CHECK(second.data == "Password:");
+  CHECK(session->Step("LOGIN", "pass").outcome == Outcome::kDone);
+}
+
 TEST_CASE_FIXTURE(WithUsers, "a step without a start, and mechanisms that are not offered, fail") {
   const std::unique_ptr<Session> session = library->NewSession();
   CHECK(session->Step("PLAIN", "\0user\0pass"sv).outcome == Outcome::kFailed);

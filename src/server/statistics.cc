@@ -8,6 +8,7 @@
 
 #include "proto/text/encoder.h"
 #include "proto/text/parser.h"
+#include "src/server/stat_writer.h"
 
 namespace torc::server {
 namespace {
@@ -15,54 +16,7 @@ namespace {
 using engine::EngineTotals;
 using engine::StatGroup;
 
-// Appends statistics to a connection's output: lines, or packets.
-class StatWriter final : public engine::StatSink {
- public:
-  StatWriter(Core& core, Connection& c, const Asked& asked) : core_(core), c_(c), asked_(asked) {}
-
-  using StatSink::Put;
-  void Put(std::string_view name, std::string_view value) override {
-    if (asked_.style == ReplyStyle::kBinary) {
-      text_.resize(proto::kBinaryHeaderBytes + name.size() + value.size());
-      proto::EncodeBinaryStat(text_.data(), asked_.to(), name, value);
-    } else {
-      text_.resize(name.size() + value.size() + proto::kStatBytesAround);
-      proto::EncodeStat(text_.data(), name, value);
-    }
-    Write(text_);
-  }
-  void End() {
-    if (asked_.style == ReplyStyle::kBinary) {
-      EndWith(proto::BinaryStatus::kOk);
-    } else {
-      Write(proto::kEnd);
-    }
-  }
-  // There is nothing of that name.
-  void Refuse() {
-    const std::string_view text = core_.FailureReply(Cause::kUnknownStats);
-    if (asked_.style == ReplyStyle::kBinary) {
-      EndWith(proto::BinaryStatus::kNotFound);
-    } else {
-      Write(text);
-    }
-  }
-
- private:
-  void EndWith(proto::BinaryStatus status) {
-    char packet[proto::kBinaryStatusBytesMax];
-    const char* const end = proto::EncodeBinaryStatus(packet, asked_.to(), status);
-    Write({packet, static_cast<size_t>(end - packet)});
-  }
-  void Write(std::string_view bytes) {
-    if (!c_.broken && !c_.out.Append(core_.buffers, bytes)) core_.Break(c_, Cause::kReplyNoMemory);
-  }
-
-  Core& core_;
-  Connection& c_;
-  const Asked& asked_;
-  std::string text_;
-};
+constexpr std::string_view kDetailName = "detail";
 
 // The sum of one counter over all workers.
 class Sums {
@@ -328,9 +282,59 @@ void FailureStatistics(Core& core, StatWriter& out) {
   out.End();
 }
 
-// memcached takes any beginning of the name for some sub-commands.
-bool Begins(std::string_view name, std::string_view argument) {
-  return !argument.empty() && name.starts_with(argument);
+enum class Topic : uint8_t {
+  kGeneral,
+  kReset,
+  kSettings,
+  kFailures,
+  kItems,
+  kSlabs,
+  kSizes,
+  kDetail,
+  kRefs,
+  kCachedump,
+  kConnections,
+  kNone,
+};
+
+// Of a line. memcached takes any beginning of the name for some topics.
+Topic TopicOf(std::string_view argument) {
+  const auto begins = [argument](std::string_view name) { return name.starts_with(argument); };
+  if (argument.empty()) return Topic::kGeneral;
+  if (begins("reset")) return Topic::kReset;
+  if (begins("settings")) return Topic::kSettings;
+  if (argument == "failures") return Topic::kFailures;
+  if (argument == "items") return Topic::kItems;
+  if (argument == "slabs") return Topic::kSlabs;
+  if (argument == "sizes") return Topic::kSizes;
+  if (argument == "refs") return Topic::kRefs;
+  if (begins("cachedump")) return Topic::kCachedump;
+  if (begins("conns")) return Topic::kConnections;
+  return begins("detail") ? Topic::kDetail : Topic::kNone;
+}
+
+// Of a packet's key, which for some topics need only begin with the name.
+Topic BinaryTopicOf(std::string_view key) {
+  if (key.empty()) return Topic::kGeneral;
+  if (key.starts_with("reset")) return Topic::kReset;
+  if (key.starts_with("settings")) return Topic::kSettings;
+  if (key.starts_with(kDetailName)) return Topic::kDetail;
+  if (key == "failures") return Topic::kFailures;
+  if (key == "items") return Topic::kItems;
+  if (key == "slabs") return Topic::kSlabs;
+  return key == "sizes" ? Topic::kSizes : Topic::kNone;
+}
+
+// What `stats detail` is to do: a line's next word; of a packet's key, what the rest begins with.
+DetailAction DetailActionOf(std::string_view word) {
+  if (word == "dump") return DetailAction::kDump;
+  if (word == "on") return DetailAction::kOn;
+  return word == "off" ? DetailAction::kOff : DetailAction::kUnknown;
+}
+DetailAction BinaryDetailActionOf(std::string_view rest) {
+  if (rest.starts_with(" dump")) return DetailAction::kDump;
+  if (rest.starts_with(" on")) return DetailAction::kOn;
+  return rest.starts_with(" off") ? DetailAction::kOff : DetailAction::kUnknown;
 }
 
 }  // namespace
@@ -338,41 +342,43 @@ bool Begins(std::string_view name, std::string_view argument) {
 void WriteStatistics(Core& core, Operators& operators, Connection& c, std::string_view arguments,
                      const Asked& asked) {
   StatWriter out(core, c, asked);
-  const std::string_view argument = proto::NextToken(&arguments);
-  if (argument.empty()) {
-    GeneralStatistics(core, out);
-  } else if (Begins("reset", argument)) {
-    core.ResetCounters();
-    core.engine().ResetCounters(core.self());
-    c.broadcast_kind = MessageKind::kReset;
-    c.broadcast_next = 0;
-    c.reply = asked.style == ReplyStyle::kBinary ? LateReply(asked, proto::BinaryStatus::kOk)
-                                                 : LateReply(proto::kReset);
-    c.state = ConnectionState::kBroadcast;
-  } else if (Begins("settings", argument)) {
-    SettingsStatistics(core, out);
-  } else if (argument == "failures") {
-    FailureStatistics(core, out);
-  } else if (argument == "items") {
-    core.engine().Statistics(StatGroup::kItems, out);
-    out.End();
-  } else if (argument == "slabs") {
-    core.engine().Statistics(StatGroup::kSlabs, out);
-    out.End();
-  } else if (asked.style == ReplyStyle::kBinary) {
-    out.Refuse();
-  } else if (argument == "sizes") {
-    operators.Sizes(c);
-  } else if (argument == "refs") {
-    operators.Refs(c);
-  } else if (Begins("cachedump", argument)) {
-    operators.Cachedump(c, arguments);
-  } else if (Begins("conns", argument)) {
-    operators.Connections(c);
-  } else if (Begins("detail", argument)) {
-    operators.Detail(c, arguments);
-  } else {
-    out.Refuse();
+  const bool binary = asked.style == ReplyStyle::kBinary;
+  switch (binary ? BinaryTopicOf(arguments) : TopicOf(proto::NextToken(&arguments))) {
+    case Topic::kGeneral:
+      return GeneralStatistics(core, out);
+    case Topic::kReset:
+      core.ResetCounters();
+      core.engine().ResetCounters(core.self());
+      c.broadcast_kind = MessageKind::kReset;
+      c.broadcast_next = 0;
+      c.reply = binary ? LateReply(asked, proto::BinaryStatus::kOk) : LateReply(proto::kReset);
+      c.state = ConnectionState::kBroadcast;
+      return;
+    case Topic::kSettings:
+      return SettingsStatistics(core, out);
+    case Topic::kFailures:
+      return FailureStatistics(core, out);
+    case Topic::kItems:
+      core.engine().Statistics(StatGroup::kItems, out);
+      return out.End();
+    case Topic::kSlabs:
+      core.engine().Statistics(StatGroup::kSlabs, out);
+      return out.End();
+    case Topic::kSizes:
+      return operators.Sizes(c, asked);
+    case Topic::kDetail:
+      return operators.Detail(c,
+                              binary ? BinaryDetailActionOf(arguments.substr(kDetailName.size()))
+                                     : DetailActionOf(proto::NextToken(&arguments)),
+                              asked);
+    case Topic::kRefs:
+      return operators.Refs(c);
+    case Topic::kCachedump:
+      return operators.Cachedump(c, arguments);
+    case Topic::kConnections:
+      return operators.Connections(c);
+    case Topic::kNone:
+      return out.Refuse(Cause::kUnknownStats, proto::BinaryStatus::kNotFound);
   }
 }
 

@@ -14,7 +14,7 @@ namespace torc::server {
 
 // Appends the reply to "stats `arguments`" to the connection's output. `stats reset` starts a
 // broadcast instead, and what shows items a job. `asked`: of binary, which knows what memcached's
-// does: settings, items, slabs and reset.
+// does: reset, settings, detail, items, slabs and sizes; and failures.
 void WriteStatistics(Core& core, Operators& operators, Connection& c, std::string_view arguments,
                      const Asked& asked);
 

@@ -156,11 +156,9 @@ void TaskDesk::TakeResult(Task* task, const Op& result) {
   if (task->reply != nullptr &&
       kHeadBytesMax + value_bytes + kTailBytesMax <= sizeof(Block::bytes)) {
     char* const start = task->reply->bytes;
-    char* end = WriteHead(start, op, task->asked, meta, core_.shard.now());
-    if (value_bytes != 0) end = CopyValue(end, op, core_.engine());
-    const std::string_view tail = TailOf(op, task->asked, meta);
-    std::memcpy(end, tail.data(), tail.size());
-    task->reply->used = static_cast<uint32_t>(end + tail.size() - start);
+    const char* const end =
+        WriteHit(start, op, task->asked, meta, value_bytes, core_.shard.now(), core_.engine());
+    task->reply->used = static_cast<uint32_t>(end - start);
     return;
   }
   // No room for another pin: the client sees a miss, which a cache may always answer.

@@ -18,6 +18,12 @@ Udp::~Udp() {
   }
 }
 
+void Udp::AddSocket(int fd) {
+  Socket& socket = sockets_.emplace_back();
+  socket.fd = fd;
+  core_.roster.AddListener({.fd = fd, .command_at = &socket.command_at});
+}
+
 // Receiving.
 
 void Udp::Receive() {
@@ -75,6 +81,7 @@ void Udp::OnDatagram(const Completion& completion) {
 
 void Udp::Begin(Socket& socket, const Completion& completion) {
   core_.counters.bytes_read.Add(static_cast<uint64_t>(completion.result));
+  socket.command_at = core_.shard.now();
   const std::optional<proto::UdpRequest> request =
       proto::ParseUdpRequest({completion.data, static_cast<size_t>(completion.result)});
   if (!request.has_value()) {
@@ -94,7 +101,7 @@ void Udp::Begin(Socket& socket, const Completion& completion) {
   c->read_closed = true;  // nothing follows the payload
   c->in_head = c->in_tail = segment;
   c->in_count = 1;
-  c->read_at = c->sent_at = core_.shard.now();
+  c->command_at = c->sent_at = core_.shard.now();
   c->from = &socket;
   c->buffer = completion.buffer;
   c->request_id = request->id;
@@ -126,7 +133,7 @@ bool Udp::BeginReply(Conversation& c) {
   c.out.Show(core_.engine(), [&](std::string_view piece) { return scanner.Take(piece); });
   c.reply_left = scanner.size() != 0 ? scanner.size() : c.out.bytes();
   if (c.reply_left == 0) {
-    Consume(c, 0);  // empty stretches
+    core_.DropSent(c, desk_, 0);  // empty stretches
     return false;
   }
   if (c.reply_left > proto::kUdpReplyBytesMax) {
@@ -152,18 +159,12 @@ void Udp::Send(Conversation& c) {
     return room != 0;
   });
   CHECK_EQ(room, 0);
-  Consume(c, payload);
+  core_.DropSent(c, desk_, payload);
   c.reply_left -= payload;
   ++c.sequence;
   core_.shard.ring().SendDatagram(c.from->fd, {c.frame.data(), proto::kUdpHeaderBytes + payload},
                                   reinterpret_cast<const sockaddr*>(&c.peer), &c);
   c.sending = true;
-}
-
-void Udp::Consume(Conversation& c, uint64_t bytes) {
-  const bool was_full = c.out.full();
-  c.out.Consume(core_.buffers, desk_, bytes);
-  if (was_full && !c.out.full() && c.state != ConnectionState::kClosing) core_.MarkReady(c);
 }
 
 void Udp::OnSent(const Completion& completion) {

@@ -39,7 +39,7 @@ class Udp {
   ~Udp();
 
   // Receives from a bound datagram socket, which stays the caller's.
-  void AddSocket(int fd) { sockets_.push_back({.fd = fd}); }
+  void AddSocket(int fd);
   bool empty() const { return sockets_.empty(); }
 
   // Completions of kDatagram and kSendDatagram.
@@ -64,8 +64,9 @@ class Udp {
   struct alignas(8) Socket {
     int fd = -1;
     bool armed = false;
-    uint32_t dropped = 0;   // by the kernel, as last seen
-    int64_t resume_ns = 0;  // do not receive before; 0: at once
+    uint32_t dropped = 0;                      // by the kernel, as last seen
+    int64_t resume_ns = 0;                     // do not receive before; 0: at once
+    RelativeSeconds command_at = kClockStart;  // when a datagram last came
   };
   struct Conversation final : Connection {
     Socket* from = nullptr;
@@ -82,7 +83,6 @@ class Udp {
   // Sends the next datagram, if there is one.
   void Send(Conversation& c);
   [[nodiscard]] bool BeginReply(Conversation& c);
-  void Consume(Conversation& c, uint64_t bytes);
   void End(Conversation& c);
   void CountDrops(Socket& socket);
 

@@ -64,7 +64,7 @@ void Worker::AddListener(int fd, Protocol protocol) {
   acceptor.fd = fd;
   acceptor.protocol = protocol;
   acceptors_.push_back(acceptor);
-  core_.roster.AddListener(fd);
+  core_.roster.AddListener({.fd = fd});
 }
 
 void Worker::AddDatagramSocket(int fd) {
@@ -189,7 +189,7 @@ void Worker::Adopt(int fd, Protocol protocol) {
   }
   c->place = core_.roster.Add(c, fd);
   c->socket = core_.shard.ring().Attach(fd);
-  c->read_at = core_.shard.now();
+  c->command_at = core_.shard.now();
   c->protocol = protocol;
   c->unauthenticated = core_.shared.users != nullptr || core_.shared.options.sasl;
   all_.PushBack(*c);
@@ -275,7 +275,7 @@ void Worker::OnSend(Connection& c, const Completion& completion) {
     case Status::kOk:
       core_.counters.bytes_written.Add(static_cast<uint64_t>(completion.result));
       c.sent_at = core_.shard.now();
-      Consume(c, static_cast<uint64_t>(completion.result));
+      core_.DropSent(c, desk_, static_cast<uint64_t>(completion.result));
       break;
     case Status::kCancelled:
       break;
@@ -523,8 +523,8 @@ void Worker::ResumeAccepting() {
 }
 
 // -o idle_timeout: once a second all connections are looked at, a slice a turn. Who waits for torc
-// is not idle, nor is one whose replies are not all taken: DropSlowClients is about those. True: on
-// with it in the next turn.
+// is not idle, nor is one whose replies are not all taken: DropSlowClients is about those; nor, as
+// in memcached, is one that owes the rest of a value. True: on with it in the next turn.
 bool Worker::CloseIdle() {
   const RelativeSeconds now = core_.shard.now();
   if (idle_left_ == 0) {
@@ -538,11 +538,9 @@ bool Worker::CloseIdle() {
   for (uint32_t i = 0; i < count && !all_.empty(); ++i) {
     Connection& c = *all_.PopFront();
     all_.PushBack(c);
-    const bool waits_for_client = c.state == State::kCommand || c.state == State::kUpload ||
-                                  c.state == State::kSwallow || c.state == State::kSkipLine ||
-                                  c.state == State::kCredentials;
-    if (!waits_for_client || c.in_head != nullptr || c.sending || c.pending != 0 ||
-        !c.out.empty() || now - c.read_at <= core_.shared.options.idle_timeout_seconds) {
+    const bool awaits_command = c.state == State::kCommand || c.state == State::kSkipLine;
+    if (!awaits_command || c.in_head != nullptr || c.sending || c.pending != 0 || !c.out.empty() ||
+        now - c.command_at <= core_.shared.options.idle_timeout_seconds) {
       continue;
     }
     core_.Fail(Cause::kIdleTimeout);
@@ -563,13 +561,6 @@ void Worker::Flush() {
     if (again_next_turn) again.PushBack(*c);
   }
   core_.dirty.Splice(again);
-}
-
-// Removes what was sent; a connection whose commands waited for that goes on.
-void Worker::Consume(Connection& c, uint64_t bytes) {
-  const bool was_full = c.out.full();
-  c.out.Consume(core_.buffers, desk_, bytes);
-  if (was_full && !c.out.full() && c.state != State::kClosing) core_.MarkReady(c);
 }
 
 // Only from a turn that used up its share to the next, in which it is read again: whatever ends
@@ -595,7 +586,7 @@ bool Worker::Send(Connection& c) {
   const size_t count = c.out.Gather(core_.engine(), pieces, kSendBytesMax, &bytes, &more_follows);
   if (count == 0) {
     // Nothing but empty stretches before a gap.
-    Consume(c, 0);
+    core_.DropSent(c, desk_, 0);
     return true;
   }
   pieces_used_ += static_cast<uint32_t>(count);

@@ -78,7 +78,6 @@ class Worker final : public shard::Service, private GlobalCommands {
   void ResumeReceiving();
 
   void Flush();
-  void Consume(Connection& c, uint64_t bytes);
   // True: its replies wait for those of the next turn.
   bool HoldReplies(Connection& c);
   // False: this turn's pieces, or bytes, are used up.

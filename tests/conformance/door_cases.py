@@ -2,6 +2,7 @@
 
 import signal
 import time
+from contextlib import ExitStack
 
 from harness import Context, case
 from command_line_cases import connect_when_up, start_listening
@@ -9,6 +10,7 @@ from lib.client import Client
 from lib.ports import free_port
 from lib.server import Server
 from stats_cases import wait_for
+from story import shorten
 
 USERS = "user:pass\nbob:b:c d\nempty:\n:nobody\n"
 UNAUTHENTICATED = b"CLIENT_ERROR unauthenticated\r\n"
@@ -224,18 +226,49 @@ def shutdown(context: Context) -> None:
             assert server.process.wait(context.target.timeout) == 0, server.report()
 
 
-@case("doors: -o idle_timeout closes who is idle, and nobody else", needs_server=False)
+# What a client may have sent when it falls silent; and what it sends, and reads, later on if it is
+# still there.
+SILENT = (b"", b"mn\r\n", b"get a", b"get " + b"key " * 300, bytes.fromhex("800a") + bytes(8),
+          bytes.fromhex("8000000a 00000000 0000000a") + bytes(12) + b"hal")
+INSIDE_A_VALUE = (
+    (b"set a 0 0 10\r\n", b"0123456789\r\n", b"STORED\r\n"),
+    (b"set a 0 0 5\r\nabc", b"de\r\n", b"STORED\r\n"),
+    (b"ms a 10000\r\n" + b"x" * 9000, b"x" * 1000 + b"\r\n", b"HD\r\n"),
+    (b"set a 0 0 9000000\r\nabc", b"x" * 8999997 + b"\r\n",
+     b"SERVER_ERROR object too large for cache\r\n"),
+    (bytes.fromhex("80010001 08000000 0000000c") + bytes(20) + b"abc", b"d",
+     bytes.fromhex("81010000 00000000 00000000") + bytes(4)),
+)
+
+
+@case("doors: -o idle_timeout closes who asks for nothing, and nobody else", needs_server=False)
 def idle(context: Context) -> None:
     # Long enough for a busy machine not to take the one that asks for idle.
-    with context.target.start("-o", "idle_timeout=3") as server:
-        with server.connect() as idle, server.connect() as busy:
-            assert idle.ask(b"get a\r\n", b"END\r\n") == b"END\r\n"
-            assert busy.stats("settings")["idle_timeout"] == "3"
-            deadline = time.monotonic() + 60
-            while busy.stats()["idle_kicks"] == "0" and time.monotonic() < deadline:
-                time.sleep(0.1)
-            assert idle.read_to_close() == b""
-            assert busy.stats()["idle_kicks"] == "1"
+    with ExitStack() as stack:
+        server = stack.enter_context(context.target.start("-o", "idle_timeout=3"))
+        busy, slow = (stack.enter_context(server.connect()) for _ in range(2))
+        assert busy.stats("settings")["idle_timeout"] == "3"
+        silent = [stack.enter_context(server.connect()) for _ in SILENT]
+        inside = [stack.enter_context(server.connect()) for _ in INSIDE_A_VALUE]
+        for client, sent in zip(silent, SILENT):
+            client.send(sent)
+        for client, (sent, _, _) in zip(inside, INSIDE_A_VALUE):
+            client.send(sent)
+        deadline = time.monotonic() + 60
+        while int(busy.stats()["idle_kicks"]) < len(SILENT) + 1 and time.monotonic() < deadline:
+            try:
+                slow.send(b"g")  # a command that never ends
+            except OSError:
+                pass
+            time.sleep(0.1)
+        for client, sent in zip(silent, SILENT):
+            said = client.read_to_close()
+            assert said == (b"MN\r\n" if sent == b"mn\r\n" else b""), (sent, said)
+        for client, (sent, rest, reply) in zip(inside, INSIDE_A_VALUE):
+            client.send(rest)
+            said = client.read(len(reply))
+            assert said == reply, (shorten(sent), said)
+        assert busy.stats()["idle_kicks"] == str(len(SILENT) + 1)
 
 
 @case("doors: listeners with a protocol and a tag of their own", needs_server=False,

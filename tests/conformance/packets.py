@@ -21,7 +21,7 @@ eight bytes.
 
 What must come back has status 0, CAS 0 and no text unless it says otherwise: `status=1` expects
 the status and its text (`value=` another one), `cas=*` any CAS but 0, `cas=x` the same one
-wherever it stands again, in a request too. `value=*` is any text. The opaque must be that of the
+wherever it stands again, in a request too. `value=*` is any text, `key=*` any key. The opaque must be that of the
 first request of this opcode that is open; with `of=2` of the second, so that the first was quiet.
 
 When a story ends, a noop must be answered, and nothing before it.
@@ -186,7 +186,8 @@ class PacketPlayer:
         extras, key, value = (body[:extras_size], body[extras_size:extras_size + key_size],
                               body[extras_size + key_size:])
         wanted_status = int(fields.pop("status", "0"), 0)
-        wanted_key = self.words.to_bytes(fields.pop("key", ""))
+        wanted_key = self.words.to_bytes(fields.pop("key", "").replace("*", "\\x2a"))
+        wanted_key = key if wanted_key == b"*" else wanted_key
         wanted_extras = (struct.pack(">I", int(fields.pop("flags"), 0)) if "flags" in fields
                          else b"")
         if "number" in fields:
@@ -201,7 +202,8 @@ class PacketPlayer:
         of = int(fields.pop("of", "1"))
         if fields:
             raise StoryError(f"what is {fields} in {text!r}?")
-        opaque_wanted = self._answered(opcode, of)
+        is_statistic = opcode == OPCODES["stat"] and wanted_key != b""  # and others follow
+        opaque_wanted = self._answered(opcode, of, still_open=is_statistic)
         if wanted_cas == "*":
             cas_right = cas != 0
         elif wanted_cas.isidentifier() and wanted_cas not in self.cas:
@@ -213,10 +215,11 @@ class PacketPlayer:
                 opaque_wanted):
             self._fail(text, packet + body)
 
-    def _answered(self, opcode: int, of: int) -> int | None:
+    def _answered(self, opcode: int, of: int, still_open: bool) -> int | None:
         """The opaque of the open request that is answered; those before it never will be."""
         opaques = [opaque for code, opaque in self.unanswered if code == opcode][:of]
-        self.unanswered = [one for one in self.unanswered if one[1] not in opaques]
+        closed = opaques[:-1] if still_open else opaques
+        self.unanswered = [one for one in self.unanswered if one[1] not in closed]
         return opaques[-1] if len(opaques) == of else None
 
     def _read(self, read: Callable[[], bytes]) -> bytes:

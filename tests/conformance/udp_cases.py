@@ -11,6 +11,7 @@ import time
 from harness import Context, case
 from lib.ports import free_port
 from lib.server import Server
+from operator_cases import connections
 from stats_cases import wait_for
 from story import shorten
 
@@ -114,6 +115,33 @@ def commands(context: Context) -> None:
         assert len(stats) == 1 and stats[0].startswith(b"STAT pid "), stats
         udp.says(b"flush_all\r\n", b"OK\r\n")
         udp.says(b"get a\r\n", b"END\r\n")
+
+
+@case("udp: each datagram speaks what its first byte says, whatever -B asks of connections",
+      needs_server=False)
+def protocols(context: Context) -> None:
+    version = bytes.fromhex("800b") + bytes(22)
+    version_reply = bytes.fromhex("810b000000000000 00000006") + bytes(12) + b"1.6.45"
+    for protocol in ("auto", "ascii", "binary"):
+        port = free_port()
+        with context.target.start("-B", protocol, listen=udp_alone(port)):
+            wait_for_answer(port)
+            with UdpClient(port, context.target.timeout) as udp:
+                for _ in range(2):
+                    udp.says(b"version\r\n", b"VERSION 1.6.45\r\n")
+                    udp.says(version, version_reply)
+
+
+@case("udp: stats conns shows the sockets", needs_server=False, old="1.6.18 shows other lines")
+def conns(context: Context) -> None:
+    server, port = start(context)
+    with server, server.connect() as tcp:
+        found = [row for row in connections(tcp).values() if "UDP" in row]
+        assert found, connections(tcp)
+        for row in found:
+            assert list(row) == ["UDP", "addr", "state", "secs_since_last_cmd"], row
+            assert row["UDP"] == "UDP" and row["state"] == "conn_read", row
+            assert row["addr"] == f"udp:127.0.0.1:{port}", row
 
 
 @case("udp: several commands in one datagram are answered one by one, in order",
@@ -236,19 +264,28 @@ def flood(context: Context) -> None:
     # Stopping waits for what is being served.
 
 
+def udp_alone(port: int) -> tuple[str, ...]:
+    """Options for a server without TCP, which nothing waits for."""
+    return ("-l", "127.0.0.1", "-p", "0", "-U", str(port))
+
+
+def wait_for_answer(port: int) -> None:
+    deadline = time.monotonic() + 20
+    with UdpClient(port, 1) as udp:
+        while True:
+            try:
+                request_id = udp.send(b"version\r\n")
+                assert udp.replies(request_id, b"\r\n") == [b"VERSION 1.6.45\r\n"]
+                return
+            except (ConnectionRefusedError, TimeoutError):
+                assert time.monotonic() < deadline, "no answer"
+                time.sleep(0.01)
+
+
 @case("udp: a server without TCP, and one whose clients are gone", needs_server=False)
 def alone(context: Context) -> None:
     port = free_port()
-    with context.target.start(listen=("-l", "127.0.0.1", "-p", "0", "-U", str(port))):
-        deadline = time.monotonic() + 20
-        with UdpClient(port, 1) as udp:
-            while True:
-                try:
-                    request_id = udp.send(b"version\r\n")
-                    assert udp.replies(request_id, b"\r\n") == [b"VERSION 1.6.45\r\n"]
-                    break
-                except (ConnectionRefusedError, TimeoutError):
-                    assert time.monotonic() < deadline, "no answer"
-                    time.sleep(0.01)
+    with context.target.start(listen=udp_alone(port)):
+        wait_for_answer(port)
         with UdpClient(port, 1) as gone:
             gone.send(b"version\r\n")

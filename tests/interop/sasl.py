@@ -6,12 +6,18 @@ program's package brings a daemon along); SASL_CONF_PATH leads the server to it.
 
 from __future__ import annotations
 
+import base64
 import ctypes
+import hashlib
+import hmac
 import os
 import socket
+import struct
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pylibmc
@@ -22,7 +28,7 @@ import servers
 from case import Case
 from lib.ports import free_port
 from lib.server import Program, Server
-from python_clients import content, equal, refuses
+from python_clients import content, equal, expect, refuses
 
 USER, PASSWORD = "torc", "open sesame"
 _SASL_SET_CREATE = 1
@@ -47,7 +53,7 @@ def _write_user(folder: str) -> None:
 def server_with_user(program: Program, *args: str) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="torc-sasl-") as folder:
         Path(folder, _SETTINGS_FILE).write_text(
-            "mech_list: plain\npwcheck_method: auxprop\nauxprop_plugin: sasldb\n"
+            "mech_list: plain scram-sha-1 scram-sha-256\npwcheck_method: auxprop\nauxprop_plugin: sasldb\n"
             f"sasldb_path: {folder}/users\n")
         isolation.run(_write_user, folder)
         with servers.at_port(program, free_port(), "-S", *args, probe=servers.BINARY_PROBE,
@@ -71,8 +77,141 @@ def pylibmc_authenticates(port: int) -> None:
     equal(client.get("key1"), content(101))
 
 
+# -- Users whom a daemon knows: what libsasl2 asks saslauthd for --
+
+
+class _PasswordDaemon:
+    """Answers as saslauthd does: four strings with their sizes come, one goes."""
+
+    def __init__(self, folder: str) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(f"{folder}/mux")
+        self._listener.listen()
+        os.chmod(f"{folder}/mux", 0o777)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            with connection, connection.makefile("rwb") as stream:
+                user, password, service, _ = (
+                    stream.read(int.from_bytes(stream.read(2), "big")).decode() for _ in range(4))
+                good = (user, password, service) == (USER, PASSWORD, "memcached")
+                stream.write(b"\0\2OK" if good else b"\0\2NO")
+
+
+def saslauthd_is_asked(program: Program, *args: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="torc-sasl-") as folder:
+        os.chmod(folder, 0o755)
+        Path(folder, _SETTINGS_FILE).write_text(
+            f"mech_list: plain\npwcheck_method: saslauthd\nsaslauthd_path: {folder}/mux\n")
+        _PasswordDaemon(folder)
+        with servers.at_port(program, free_port(), "-S", *args, probe=servers.BINARY_PROBE,
+                             env={"SASL_CONF_PATH": folder}) as server:
+            pylibmc_authenticates(server.port)
+
+
+# -- Mechanisms of several steps, which few clients speak: our own, RFC 5802 and 7677 --
+
+_HEADER = struct.Struct(">BBHBBHIIQ")
+_LIST, _AUTH, _STEP, _VERSION = 0x20, 0x21, 0x22, 0x0B
+_OK, _AUTH_ERROR, _CONTINUE = 0, 0x20, 0x21
+TIMEOUT_S = 30
+
+
+class _Talk:
+    """A connection that asks and is answered, one packet at a time."""
+
+    def __init__(self, port: int) -> None:
+        self._sock = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+
+    def ask(self, opcode: int, key: bytes = b"", value: bytes = b"") -> tuple[int, bytes]:
+        """The status, and the body of the answer."""
+        self._sock.sendall(_HEADER.pack(0x80, opcode, len(key), 0, 0, 0, len(key) + len(value),
+                                        opcode, 0) + key + value)
+        magic, got_opcode, _, _, _, status, size, _, _ = _HEADER.unpack(self._read(_HEADER.size))
+        equal((magic, got_opcode), (0x81, opcode))
+        return status, self._read(size)
+
+    def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            more = self._sock.recv(size - len(data))
+            expect(more, "the server closed")
+            data += more
+        return data
+
+
+class _Scram:
+    """One exchange of a client, as far as it goes: what it says next, and what proves the server."""
+
+    def __init__(self, digest: str, user: str, password: str) -> None:
+        self.mechanism = b"SCRAM-" + digest.upper().encode()
+        self._digest = digest.replace("-", "")
+        self._password = password.encode()
+        nonce = base64.b64encode(os.urandom(18)).decode()
+        self._first = f"n={user},r={nonce}".encode()
+
+    def first(self) -> bytes:
+        return b"n,," + self._first
+
+    def final(self, challenge: bytes) -> bytes:
+        fields = dict(part.split(b"=", 1) for part in challenge.split(b","))
+        salted = hashlib.pbkdf2_hmac(self._digest, self._password, base64.b64decode(fields[b"s"]),
+                                     int(fields[b"i"]))
+        without_proof = b"c=biws,r=" + fields[b"r"]
+        message = self._first + b"," + challenge + b"," + without_proof
+        key = self._hmac(salted, b"Client Key")
+        signature = self._hmac(hashlib.new(self._digest, key).digest(), message)
+        proof = bytes(a ^ b for a, b in zip(key, signature))
+        self.server_proof = b"v=" + base64.b64encode(
+            self._hmac(self._hmac(salted, b"Server Key"), message))
+        return without_proof + b",p=" + base64.b64encode(proof)
+
+    def _hmac(self, key: bytes, text: bytes) -> bytes:
+        return hmac.new(key, text, self._digest).digest()
+
+
+def _authenticate(talk: _Talk, scram: _Scram) -> int:
+    """Goes through an exchange; the status of its end."""
+    status, challenge = talk.ask(_AUTH, scram.mechanism, scram.first())
+    if status != _CONTINUE:
+        return status
+    status, answer = talk.ask(_STEP, scram.mechanism, scram.final(challenge))
+    if status == _CONTINUE:  # the server proves itself, and waits for the client to say so
+        equal(answer, scram.server_proof)
+        status, answer = talk.ask(_STEP, scram.mechanism, b"")
+    if status == _OK:
+        equal(answer, b"Authenticated")
+    return status
+
+
+def scram_authenticates(digest: str, port: int) -> None:
+    talk = _Talk(port)
+    status, mechanisms = talk.ask(_LIST)
+    expect(f"SCRAM-{digest.upper()}".encode() in mechanisms.split(), f"not in {mechanisms!r}")
+    equal(_authenticate(talk, _Scram(digest, USER, PASSWORD)), _OK)
+    equal(talk.ask(0x01, b"scram", b"")[0], 4)  # let in: what is wrong with a set is said
+    for user, password in ((USER, PASSWORD + "x"), ("nobody", PASSWORD)):
+        equal(_authenticate(_Talk(port), _Scram(digest, user, password)), _AUTH_ERROR)
+    # A step belongs to the exchange that is under way, and to its mechanism.
+    for opcode, mechanism in ((_STEP, b"PLAIN"), (_AUTH, b"PLAIN")):
+        talk, scram = _Talk(port), _Scram(digest, USER, PASSWORD)
+        status, challenge = talk.ask(_AUTH, scram.mechanism, scram.first())
+        equal(status, _CONTINUE)
+        equal(talk.ask(opcode, mechanism, b"\0nobody\0wrong")[0], _AUTH_ERROR)
+        equal(talk.ask(_STEP, scram.mechanism, scram.final(challenge))[0], _AUTH_ERROR)
+        # After any number of failures.
+        equal(_authenticate(talk, _Scram(digest, USER, PASSWORD)), _OK)
+
+
 CASES = [
+    Case("SCRAM-SHA-1", partial(scram_authenticates, "sha-1"), needs="sasl"),
+    Case("SCRAM-SHA-256", partial(scram_authenticates, "sha-256"), needs="sasl"),
     Case("pylibmc, SASL", pylibmc_authenticates, needs="sasl"),
     Case("npm memjs, SASL", lambda port: scripts.npm_client(port, "memjs", USER, PASSWORD),
          needs="sasl", absent=scripts.npm_absent),
 ]
+
+# Called with the program and its options: they start servers of their own.
+SERVER_CASES = [Case("pylibmc, saslauthd", saslauthd_is_asked, needs="sasl")]

@@ -115,6 +115,26 @@
 > mg KEY
 < EN
 
+== the size of a value where older clients put it, in S, is not taken
+> ms KEY S3 T0
+> version
+> ms KEY T0 S3
+> version
+> ms KEY S
+> ms KEY 3 S3
+> abc
+> ms KEY 3 S5 T0
+> abc
+> mg KEY
+< CLIENT_ERROR bad command line format
+< VERSION {any}
+< CLIENT_ERROR bad command line format
+< VERSION {any}
+< CLIENT_ERROR bad command line format
+< CLIENT_ERROR invalid flag
+< CLIENT_ERROR invalid flag
+< EN
+
 == modes of ms
 > ms KEY 1 MR
 > a
@@ -434,11 +454,11 @@
 > abc
 < HD
 > me KEY
-< ME KEY exp=100 la=0 cas=7 fetch=no cls={int} size={int}
+< ME KEY exp={int} la={int} cas=7 fetch=no cls={int} size={int}
 > mg KEY
 < HD
 > me KEY x y z x
-< ME KEY exp=100 la=0 cas=7 fetch=yes cls={int} size={int}
+< ME KEY exp={int} la={int} cas=7 fetch=yes cls={int} size={int}
 
 == one connection, cut at every byte
 @ split
