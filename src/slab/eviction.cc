@@ -24,8 +24,7 @@ constexpr double kShareMin = 0.05;
 constexpr double kShareMax = 0.35;
 constexpr uint32_t kBytesPerProbation = 1024;
 // By how many items the share moves when a key comes back that was evicted from there. More for
-// main favours loops and what is hot for long, less what is new: seen from 1 to 4, 2 is worse than
-// no adapting on no trace by more than 2 %, and better by up to a fifth.
+// main favours loops and what is hot for long, less favours what is new.
 constexpr double kProbationStep = 1;
 constexpr double kMainStep = 2;
 // A queue may be this many times its quota, as memory is filled and evictions lag behind. Beyond,

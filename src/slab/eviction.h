@@ -19,9 +19,8 @@
 // hardly any probation, databases a third of the memory. So it follows what the ghost sees, between
 // a twentieth and a third for the whole partition: a key that comes back after an eviction from
 // probation says that probation was too short, one from main that main was too small. The first
-// moves the share up by an item, the second down by two: main's victims had been read, and an item
-// of its is one that was worth keeping. What main has evicted begins on probation again, for it
-// had its time.
+// moves the share up by an item, the second down by two: what main has evicted had been worth
+// keeping before. It begins on probation again, for it has had its time.
 //
 // Reads in an item's first moments say little of its future (a client that stores what it has just
 // missed often reads it again at once): when an item ceases to be young, what was read is

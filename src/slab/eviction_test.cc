@@ -80,6 +80,23 @@ TEST_CASE("a loop that is larger than the memory gets some hits") {
   CHECK(cache.AskAll("loop", kFit + kFit / 2) > 0.05);
 }
 
+TEST_CASE("probation gives way to a loop, and takes its share back from what comes once more") {
+  LookAside cache;
+  double hits = 0;
+  for (int i = 0; i < 30; ++i) hits = cache.AskAll("loop", kFit * 5 / 4);
+  CHECK(hits > 0.43);
+  // Each key twice, farther apart than probation is long while it is short.
+  uint32_t second = 0;
+  constexpr uint32_t kApart = kFit / 4, kKeys = 20 * kFit;
+  for (uint32_t i = 0; i < kKeys; ++i) {
+    cache.Ask(LookAside::Key("twice", i));
+    if (i < kApart) continue;
+    const bool hit = cache.Ask(LookAside::Key("twice", i - kApart));
+    if (i > kKeys / 2) second += hit;
+  }
+  CHECK(second > kKeys / 4);
+}
+
 TEST_CASE("a new set of hot keys takes the place of the old one") {
   LookAside cache;
   for (int i = 0; i < 20; ++i) cache.AskAll("old", kFit * 3 / 4);
