@@ -10,9 +10,9 @@ namespace {
 
 // Half a page is lost in each class until the memory has turned over: many pages keep that small.
 // But small pages have small chunks, and items beyond these are chained, which costs more: below
-// 32 KiB (chunks of 4 KiB) there are half as many.
+// 64 KiB (chunks of 8 KiB) there are half as many.
 constexpr uint64_t kPagesPerPartition = 512;
-constexpr uint64_t kPageSizeWanted = uint64_t{32} << 10;
+constexpr uint64_t kPageSizeWanted = uint64_t{64} << 10;
 constexpr uint64_t kPageSizeMin = uint64_t{16} << 10;
 constexpr uint64_t kPageSizeMax = uint64_t{1} << 20;
 constexpr uint32_t kGranuleShiftMin = 2;  // items are aligned to 4
