@@ -20,10 +20,17 @@ constexpr uint32_t kLooksMax = 2048;
 // How many chunks ahead of the hand to call into the cache.
 constexpr uint32_t kPrefetchChunks = 4;
 
-// Probation holds a fifth of a class's chunks, or one reference for each 1,024 bytes of them. A
-// reference has 4 bytes: 1/256, and twice that where queues are at their limit.
-constexpr uint32_t kProbationShare = 5;
+// What part of a class's chunks probation holds: at first, and within what bounds it adapts. But no
+// more than one reference for each 1,024 bytes of them. A reference has 4 bytes: 1/256, and twice
+// that where queues are at their limit.
+constexpr double kShareAtStart = 0.2;
+constexpr double kShareMin = 0.05;
+constexpr double kShareMax = 0.35;
 constexpr uint32_t kBytesPerProbation = 1024;
+// By how many items the share moves when a key comes back that was evicted from there. More for
+// main favours loops and what is hot for long, less favours what is new.
+constexpr double kProbationStep = 1;
+constexpr double kMainStep = 2;
 // A queue may be this many times its quota, as memory is filled and evictions lag behind. Beyond,
 // the oldest join the main population unjudged.
 constexpr uint32_t kQueueMaxQuotas = 2;
@@ -65,16 +72,24 @@ Eviction::Eviction(Arena& arena)
     : arena_(arena),
       queue_blocks_(BlocksFor(arena)),
       classes_(arena.classes().count_with_heads()),
-      ghost_(BytesOf(arena) / kGhostShare) {}
+      ghost_(BytesOf(arena) / kGhostShare),
+      probation_share_(kShareAtStart) {}
 
 // -------------------------------------------------------------------------------------- probation
 
 uint32_t Eviction::QuotaOf(uint32_t size_class) const {
   const SizeClasses& classes = arena_.classes();
   const uint64_t pages = arena_.page_class(size_class).pages.Get();
-  return static_cast<uint32_t>(
-      std::min(pages * classes.chunks_per_page(size_class) / kProbationShare,
-               (pages << classes.page_shift()) / kBytesPerProbation));
+  if (pages == 0) return 0;
+  const auto chunks = static_cast<double>(pages * classes.chunks_per_page(size_class));
+  const auto share = static_cast<uint64_t>(chunks * probation_share_);
+  const uint64_t most = (pages << classes.page_shift()) / kBytesPerProbation;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(share, 1, most));
+}
+
+void Eviction::MoveShare(double items, uint64_t resident) {
+  const double moved = probation_share_ + items / static_cast<double>(resident + 1);
+  probation_share_ = std::clamp(moved, kShareMin, kShareMax);
 }
 
 uint32_t Eviction::LimitOf(uint32_t size_class) const {
@@ -100,12 +115,21 @@ void Eviction::JoinMain(Item* item) {
 }
 
 void Eviction::NoteEvicted(const Item& item, uint64_t hash, uint64_t resident) {
-  // What main had has had its time.
-  if (item.on_probation()) ghost_.Add(hash, resident);
+  ghost_.Add(hash, item.on_probation() ? Ghost::Origin::kProbation : Ghost::Origin::kMain,
+             resident);
 }
 
-bool Eviction::Admit(Item* item, uint64_t hash) {
-  if (ghost_.Take(hash)) return true;
+bool Eviction::Admit(Item* item, uint64_t hash, uint64_t resident) {
+  switch (ghost_.Take(hash)) {
+    case Ghost::Origin::kProbation:
+      MoveShare(+kProbationStep, resident);
+      return true;
+    case Ghost::Origin::kMain:
+      MoveShare(-kMainStep, resident);
+      break;
+    case Ghost::Origin::kUnknown:
+      break;
+  }
   Enqueue(item);
   return false;
 }
@@ -220,6 +244,7 @@ Item* Eviction::NextVictim(uint32_t size_class, const Deadline& deadline, bool s
 }
 
 void Eviction::CheckInvariants() const {
+  CHECK(probation_share_ >= kShareMin && probation_share_ <= kShareMax);
   std::vector<uint64_t> queued(arena_.classes().count_with_heads());
   for (uint32_t c = 0; c < arena_.classes().count_with_heads(); ++c) {
     const PerClass& p = classes_[c];

@@ -9,11 +9,18 @@
 //                                    v                              v as it was read before
 //                                  evicted: its key's fingerprint goes to the ghost
 //
-// A new item is on probation, in a queue of references of at most a fifth of the class's items. Who
-// was read there joins the main population; who was not is evicted, after a fifth of the time that
+// A new item is on probation, in a queue of references of a share of the class's items. Who was
+// read there joins the main population; who was not is evicted, after that share of the time that
 // others get: so a scan, or keys that are asked for once, pass by without touching what is hot. A
 // key that was evicted and comes back soon enough for the ghost to know it was judged too early,
 // and joins the main population at once.
+//
+// How large the share should be differs between loads, by more than anything else: loops want
+// hardly any probation, databases a third of the memory. So it follows what the ghost sees, between
+// a twentieth and a third for the whole partition: a key that comes back after an eviction from
+// probation says that probation was too short, one from main that main was too small. The first
+// moves the share up by an item, the second down by two: what main has evicted had been worth
+// keeping before. It begins on probation again, for it has had its time.
 //
 // Reads in an item's first moments say little of its future (a client that stores what it has just
 // missed often reads it again at once): when an item ceases to be young, what was read is
@@ -31,8 +38,8 @@
 // that was taken anew meanwhile may be judged by its predecessor's reference, a little early.
 //
 // Memory: queues take up to 1/256 of what the items take, twice that while evictions lag behind,
-// and the ghost 1/256. With items below 200 bytes these bounds make probation shorter than a fifth,
-// and the ghost's memory of keys too.
+// and the ghost 1/256. With items below 200 bytes these bounds make probation shorter than its
+// share may be, and the ghost's memory of keys too.
 //
 // Owner: Partition. Affinity: shard. Lifetime: the partition's. Invariant: a live item on probation
 // is in its class's queue; all queues together have no more references than two for each 1,024
@@ -58,13 +65,13 @@ class Eviction {
   explicit Eviction(Arena& arena);
 
   // The item has become live, for a key that was absent. True: it is in the main population at
-  // once.
-  bool Admit(Item* item, uint64_t hash);
+  // once. `resident`: items in the partition.
+  bool Admit(Item* item, uint64_t hash, uint64_t resident);
   // Whether an item that replaces this live one should be left in the main population; if not, it
   // is to be admitted anew.
   static bool Proven(const Item& item) { return !item.on_probation() || item.access_count() != 0; }
   void AdmitAnew(Item* item) { Enqueue(item); }
-  // The item is evicted, not dead: remembers its key. `resident`: items in the partition.
+  // The item is evicted, not dead: remembers its key. `resident` as above.
   void NoteEvicted(const Item& item, uint64_t hash, uint64_t resident);
 
   // Moves on to the next item of a class that should go, and returns it: the caller unlinks it
@@ -76,6 +83,9 @@ class Eviction {
 
   // Items of a class that were found worth keeping since the last call.
   uint32_t TakeJoined(uint32_t size_class) { return std::exchange(classes_[size_class].joined, 0); }
+
+  // Of the items: how many probation should hold, but for the bounds on queues.
+  double probation_share() const { return probation_share_; }
 
   // Bytes of queues and ghost, outside the memory limit.
   size_t overhead_bytes() const { return queue_blocks_.bytes() + ghost_.bytes(); }
@@ -94,7 +104,9 @@ class Eviction {
     bool scout_found = false;  // the last time
   };
 
-  // How many references a class's probation should hold.
+  // Moves the share of probation by so many items of `resident`.
+  void MoveShare(double items, uint64_t resident);
+  // How many references a class's probation should hold. 0: the class has no pages.
   uint32_t QuotaOf(uint32_t size_class) const;
   // The item on probation that `ref` stands for; null: the reference is stale.
   Item* OnProbation(Ref ref, uint32_t size_class) const;
@@ -117,6 +129,7 @@ class Eviction {
   RefQueue::Blocks queue_blocks_;
   ZeroedArray<PerClass> classes_;
   Ghost ghost_;
+  double probation_share_;
 };
 
 }  // namespace torc::slab

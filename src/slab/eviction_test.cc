@@ -81,6 +81,23 @@ TEST_CASE("a loop that is larger than the memory gets some hits") {
   CHECK(cache.AskAll("loop", kFit + kFit / 2) > 0.05);
 }
 
+TEST_CASE("probation gives way to a loop, and takes its share back from what comes once more") {
+  LookAside cache;
+  double hits = 0;
+  for (int i = 0; i < 30; ++i) hits = cache.AskAll("loop", kFit * 5 / 4);
+  CHECK(hits > 0.43);
+  // Each key twice, farther apart than probation is long while it is short.
+  uint32_t second = 0;
+  constexpr uint32_t kApart = kFit / 4, kKeys = 20 * kFit;
+  for (uint32_t i = 0; i < kKeys; ++i) {
+    cache.Ask(LookAside::Key("twice", i));
+    if (i < kApart) continue;
+    const bool hit = cache.Ask(LookAside::Key("twice", i - kApart));
+    if (i > kKeys / 2) second += hit;
+  }
+  CHECK(second > kKeys / 4);
+}
+
 TEST_CASE("a new set of hot keys takes the place of the old one") {
   LookAside cache;
   for (int i = 0; i < 20; ++i) cache.AskAll("old", kFit * 3 / 4);
@@ -202,24 +219,30 @@ TEST_CASE("a ghost knows what it was told lately, once") {
   std::mt19937_64 random(3);
   std::vector<uint64_t> hashes(10'000);
   for (uint64_t& hash : hashes) hash = random();
-  for (const uint64_t hash : hashes) ghost.Add(hash, hashes.size());
+  for (const uint64_t hash : hashes) ghost.Add(hash, Ghost::Origin::kProbation, hashes.size());
   uint32_t known = 0;
-  for (const uint64_t hash : hashes) known += ghost.Take(hash);
+  for (const uint64_t hash : hashes) known += ghost.Take(hash) != Ghost::Origin::kUnknown;
   CHECK(known > 5000);  // buckets differ in how much falls into them
   uint32_t again = 0, strangers = 0;
-  for (const uint64_t hash : hashes) again += ghost.Take(hash);
-  for (int i = 0; i < 10'000; ++i) strangers += ghost.Take(random());
+  for (const uint64_t hash : hashes) again += ghost.Take(hash) != Ghost::Origin::kUnknown;
+  for (int i = 0; i < 10'000; ++i) {
+    strangers += ghost.Take(random()) != Ghost::Origin::kUnknown;
+  }
   CHECK(again < 10);
-  CHECK(strangers < 20);
+  CHECK(strangers < 30);
 }
 
-TEST_CASE("a ghost forgets the oldest first") {
+TEST_CASE("a ghost forgets the oldest first, and knows where a key was evicted from") {
+  using Origin = Ghost::Origin;
   Ghost ghost(1);  // a single bucket
-  for (uint64_t i = 1; i <= 100; ++i) ghost.Add(i, 32);
-  CHECK(!ghost.Take(50));
-  CHECK(ghost.Take(100));
-  CHECK(ghost.Take(70));
-  CHECK(!ghost.Take(70));
+  for (uint64_t i = 1; i <= 100; ++i) {
+    ghost.Add(i, i % 3 == 0 ? Origin::kMain : Origin::kProbation, 32);
+  }
+  CHECK(ghost.Take(50) == Origin::kUnknown);
+  CHECK(ghost.Take(100) == Origin::kProbation);
+  CHECK(ghost.Take(99) == Origin::kMain);
+  CHECK(ghost.Take(70) == Origin::kProbation);
+  CHECK(ghost.Take(70) == Origin::kUnknown);
 }
 
 TEST_CASE("queues of references share their blocks") {

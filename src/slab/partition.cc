@@ -63,6 +63,11 @@ constexpr uint64_t kEarmarkTurns = 64;
 // all readers are gone, a turn with one shard, a few with more, and many where shards share cores.
 // What is freed now waits up to two of them.
 constexpr uint32_t kReserveGraces = 3;
+// What to keep free for a class that took so many in one. A single chunk is no stream: where many
+// classes take one now and then, three kept in each would be 2 % of 8 MB.
+constexpr uint32_t ReserveFor(uint32_t taken) {
+  return taken == 0 ? 0 : kReserveGraces * (taken - 1) + 1;
+}
 // Index buckets moved in one background slice.
 constexpr uint32_t kIndexBucketsPerSlice = 32;
 
@@ -144,7 +149,7 @@ void Partition::BeginTurn(RelativeSeconds now) {
 void Partition::SettleDemand() {
   for (uint32_t i = 0; i < active_count_; ++i) {
     Supply& supply = supply_[active_[i]];
-    supply.target = std::max(kReserveGraces * supply.taken, supply.target - supply.target / 8);
+    supply.target = std::max(ReserveFor(supply.taken), supply.target - supply.target / 8);
     supply.taken = 0;
   }
   active_count_ = 0;
@@ -457,7 +462,7 @@ Room Partition::Publish(Item* item, uint64_t hash, Index::Slot* slot) {
   }
   ++cas_count_;
   BecomeLive(item);
-  if (eviction_.Admit(item, hash)) {
+  if (eviction_.Admit(item, hash, counters_.items.Get())) {
     supply_[item->size_class()].taken_bytes += classes_.chunk_size(item->size_class());
   }
   return Room::kNow;
@@ -883,7 +888,7 @@ void Partition::TopUp(uint32_t size_class) {
   Supply& supply = supply_[size_class];
   const uint32_t chunks = static_cast<uint32_t>(arena_.page_class(size_class).pages.Get()) *
                           classes_.chunks_per_page(size_class);
-  supply.target = std::min(std::max(kReserveGraces * supply.taken, supply.target), chunks / 16 + 1);
+  supply.target = std::min(std::max(ReserveFor(supply.taken), supply.target), chunks / 16 + 1);
   if (!evict_ || arena_.pool_pages() > PagesClaimedBefore(size_class)) return;
   const uint32_t ready = arena_.free_chunks(size_class) + supply.limbo;
   if (ready >= supply.target) return;
@@ -898,7 +903,9 @@ void Partition::TopUp(uint32_t size_class) {
   // would fill an empty one.
   if (BeginMoveTo(size_class)) return;
   // While a page is on its way the class helps itself to what it needs meanwhile.
-  const uint32_t wanted = granted_ == size_class ? supply.target / kReserveGraces : supply.target;
+  const uint32_t wanted = granted_ == size_class
+                              ? (supply.target + kReserveGraces - 1) / kReserveGraces
+                              : supply.target;
   if (ready < wanted) EvictFrom(size_class, wanted - ready);
 }
 

@@ -8,7 +8,11 @@
 namespace torc::slab {
 namespace {
 
-constexpr uint64_t kPagesPerPartition = 256;
+// Half a page is lost in each class until the memory has turned over: many pages keep that small.
+// But small pages have small chunks, and items beyond these are chained, which costs more: below
+// 64 KiB (chunks of 8 KiB) there are half as many.
+constexpr uint64_t kPagesPerPartition = 512;
+constexpr uint64_t kPageSizeWanted = uint64_t{64} << 10;
 constexpr uint64_t kPageSizeMin = uint64_t{16} << 10;
 constexpr uint64_t kPageSizeMax = uint64_t{1} << 20;
 constexpr uint32_t kGranuleShiftMin = 2;  // items are aligned to 4
@@ -19,8 +23,9 @@ static_assert(kPageSizeMax / SizeClasses::kLargestPerPage <= Item::kUnchainedVal
 static_assert(SizeClasses::kClassesMax - 1 <= Item::kSizeClassMax);
 
 uint32_t PageShift(uint64_t partition_bytes) {
+  const uint64_t share = partition_bytes / kPagesPerPartition;
   const uint64_t wanted =
-      std::clamp(partition_bytes / kPagesPerPartition, kPageSizeMin, kPageSizeMax);
+      std::clamp(std::max(share, std::min(2 * share, kPageSizeWanted)), kPageSizeMin, kPageSizeMax);
   // Rounded to the nearest power of two.
   return static_cast<uint32_t>(std::bit_width(wanted + wanted / 2) - 1);
 }

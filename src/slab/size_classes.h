@@ -13,8 +13,8 @@
 // A partition keeps only some classes open (ladder.h): always the coarse ones, which rise by about
 // 1/14 each, so that a size that is new finds one near; finer ones as they pay.
 //
-// Page size follows the partition: about 1/256 of it, so that a hundred classes find room in 4 MB
-// as well as in 64 GB.
+// Page size follows the partition: about 1/512 of it, twice that below 32 MB, so that a hundred
+// classes find room in 4 MB as well as in 64 GB.
 //
 // Owner: the engine; one for all partitions. Affinity: any (immutable). Lifetime: the engine's.
 // Invariant: sizes rise strictly, are multiples of the granule, and divide the page with less than
