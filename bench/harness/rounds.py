@@ -17,6 +17,9 @@ from .servers import Server
 from .text import number
 from .workloads import Row
 
+# Below this share of its core a server was not what limited the run.
+SATURATED_SHARE = 0.95
+
 # Student's t, two-sided 95 %, by degrees of freedom; from 10 on the last one, a little too strict.
 T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 
@@ -69,6 +72,21 @@ def by_rate(samples: list[Sample], others: list[Sample]) -> Ratio:
 def by_cpu(samples: list[Sample], others: list[Sample]) -> Ratio:
     """How many times as much processor time a key costs the others."""
     return ratio_of((s.cpu_us for s in others), (s.cpu_us for s in samples))
+
+
+def judged(samples: dict[str, list[Sample]], first: str, other: str,
+           threads: int) -> dict[str, tuple[Ratio, str]]:
+    """By throughput and by CPU time: the ratio, and what may be said of it. A server that had time
+    to spare was not what limited its throughput, which then says nothing about it."""
+    rate, cpu = by_rate(samples[first], samples[other]), by_cpu(samples[first], samples[other])
+    full = all(is_full(samples[name], threads) for name in (first, other))
+    return {"throughput": (rate, rate.verdict(first, other) if full or len(rate.rounds) < 2
+                           else "a core was not full: compare CPU"),
+            "cpu": (cpu, cpu.verdict(first, other))}
+
+
+def is_full(samples: list[Sample], threads: int) -> bool:
+    return median(sample["server_cpu_share"] for sample in samples) >= SATURATED_SHARE * threads
 
 
 Cell = tuple[Server, Row]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import machine, studies
 from .measure import Bench, Sample
-from .rounds import by_cpu, by_rate, pairs_of, run_row
+from .rounds import judged, pairs_of, run_row
 from .servers import Server
 from .show import show_row
 from .workloads import Row
@@ -35,7 +35,7 @@ class Session:
     def run_row(self, row: Row) -> None:
         samples = run_row(self.bench, self.servers, row)
         show_row(row, samples, self.bench.threads)
-        self.record["rows"].append(record_of(row, samples))
+        self.record["rows"].append(record_of(row, samples, self.bench.threads))
         self._write()
 
     def run_study(self, name: str) -> None:
@@ -44,7 +44,8 @@ class Session:
             by_row: dict[Row, dict[str, list[Sample]]] = {}
             for sample in samples:
                 by_row.setdefault(sample.row, {}).setdefault(sample.server, []).append(sample)
-            self.record["rows"] += [record_of(row, servers) for row, servers in by_row.items()]
+            self.record["rows"] += [record_of(row, servers, self.bench.threads)
+                                    for row, servers in by_row.items()]
         self.record["studies"][name] = result
         self._write()
 
@@ -56,16 +57,15 @@ class Session:
             new.rename(self.record_path)
 
 
-def record_of(row: Row, samples: dict[str, list[Sample]]) -> dict:
+def record_of(row: Row, samples: dict[str, list[Sample]], threads: int) -> dict:
     ratios = {}
     for first, other in pairs_of(list(samples)):
-        for what, ratio in (("throughput", by_rate(samples[first], samples[other])),
-                            ("cpu", by_cpu(samples[first], samples[other]))):
+        for what, (ratio, verdict) in judged(samples, first, other, threads).items():
             low, high = ratio.interval
             ratios.setdefault(f"{first} / {other}", {})[what] = {
                 "median": ratio.median, "rounds": list(ratio.rounds),
                 "interval": [low, high] if len(ratio.rounds) > 1 else None,
-                "verdict": ratio.verdict(first, other)}
+                "verdict": verdict}
     return {
         "name": row.name, "title": row.title, "unit": row.unit,
         "keys_per_request": row.keys_per_request, "misses": row.misses,

@@ -3,12 +3,10 @@
 from statistics import median
 
 from .measure import Sample
-from .rounds import by_cpu, by_rate, pairs_of
+from .rounds import is_full, judged, pairs_of
 from .text import form, spread
 from .workloads import Row
 
-# Below this share of its core a server was not what limited the run.
-SATURATED_SHARE = 0.95
 # Above this share of the time kept waiting by others, a run says more about them.
 DISTURBED_SHARE = 0.05
 
@@ -25,7 +23,7 @@ def per_key(samples: list[Sample], name: str) -> float:
 
 def notes_on(samples: list[Sample], threads: int) -> list[str]:
     notes = []
-    if middle(samples, "server_cpu_share") < SATURATED_SHARE * threads:
+    if not is_full(samples, threads):
         notes.append("core not full: compare CPU")
     disturbance = max(middle(samples, "server_delayed_share"),
                       middle(samples, "load_delayed_share"))
@@ -55,9 +53,7 @@ def show_row(row: Row, samples: dict[str, list[Sample]], threads: int = 1) -> No
               f"{middle(rounds, 'resident_bytes') / 2**20:6.0f}{found}"
               f"{'  ' + '; '.join(notes) if notes else ''}")
     for first, other in pairs_of(list(samples)):
-        for what, ratio in (("throughput", by_rate(samples[first], samples[other])),
-                            ("CPU", by_cpu(samples[first], samples[other]))):
-            print(f"  {first + ' / ' + other:22} by {what:10} {str(ratio):24} "
-                  f"{ratio.verdict(first, other)}")
+        for what, (ratio, verdict) in judged(samples, first, other, threads).items():
+            print(f"  {first + ' / ' + other:22} by {what:10} {str(ratio):24} {verdict}")
     print(f"  load {' '.join((*row.load, *row.sizes))} --keys {row.keys} --connections "
           f"{row.connections}", flush=True)
