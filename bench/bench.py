@@ -57,9 +57,12 @@ PLANS = {
 
 
 def plan_of(names: list[str]) -> Plan:
-    """The rows and studies that were named; without a name, the basic rows."""
-    if len(names) == 1 and names[0] in PLANS:
-        return PLANS[names[0]]
+    """The rows and studies that were named, for as long as the plan that was; without a name, what
+    the plan has."""
+    plan = PLANS[next((name for name in names if name in PLANS), "")]
+    names = [name for name in names if name not in PLANS]
+    if not names:
+        return plan
     rows: list[Row] = []
     chosen: list[str] = []
     for name in names:
@@ -72,9 +75,7 @@ def plan_of(names: list[str]) -> Plan:
         else:
             raise BenchError(f"there is no '{name}'; there are: "
                              f"{', '.join((*PLANS, *STUDIES, *GROUPS, *BY_NAME)).strip(' ,')}")
-    if not names:
-        return PLANS[""]
-    return replace(PLANS[""], rows=tuple(dict.fromkeys(rows)), studies=tuple(chosen))
+    return replace(plan, rows=tuple(dict.fromkeys(rows)), studies=tuple(chosen))
 
 
 def run(arguments: argparse.Namespace, plan: Plan, bench: Bench, servers: list[Server]) -> None:
@@ -131,7 +132,8 @@ def parse_arguments() -> argparse.Namespace:
                         help="quick: about 5 minutes; full: about an hour; tiny: only whether "
                              "everything works; compare: this torc against the one of a git "
                              "revision, on the rows named behind it; report: a record's page "
-                             "again; or rows, groups and studies by name")
+                             "again; or rows, groups and studies by name, with 'quick' before "
+                             "them for shorter runs")
     parser.add_argument("--torc", metavar="COMMAND", help="default: bazel-bin/src/torc")
     parser.add_argument("--memcached", metavar="COMMAND",
                         help="what runs memcached; options are added behind it "

@@ -7,15 +7,15 @@ from pathlib import Path
 from statistics import median
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 66rem;
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 70rem;
        padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; font-size: 13px; width: 100%; }
-th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid #ddd;
+th, td { padding: .2rem .4rem; text-align: right; border-bottom: 1px solid #ddd;
          white-space: nowrap; }
 th:first-child, td:first-child, td.said { text-align: left; white-space: normal; }
 thead th { border-bottom: 2px solid #888; vertical-align: bottom; }
-tr.first td { border-top: 2px solid #bbb; }
+tr.first td { border-top: 2px solid #bbb; font-weight: 600; } td.server { padding-left: 1.2rem; }
 td.ahead { font-weight: 600; color: #0b62a4; } td.behind { font-weight: 600; color: #b3261e; }
 td.open { color: #767676; } p.caption, .quiet { color: #555; font-size: 13px; }
 img { max-width: 100%; height: auto; } pre { overflow-x: auto; font-size: 12px; background: #f5f5f5;
@@ -122,18 +122,19 @@ COLUMNS = (
 def _figures(record: dict) -> str:
     lines = []
     for row in record["rows"]:
-        for number, (server, runs) in enumerate(row["servers"].items()):
+        lines.append(f"<tr class=first><td colspan={len(COLUMNS) + 1}>{_text(row['title'])}</td>"
+                     "</tr>")
+        for server, runs in row["servers"].items():
             cells = []
             for _, name, divisor, digits in COLUMNS:
                 known = [f[name] for f in runs["rounds"] if f.get(name) is not None]
                 if name == "hit_ratio" and not row["misses"]:
                     known = []
                 by = row["keys_per_request"] if divisor == "keys" else divisor
-                cells.append(f"<td>{median(known) / by:,.{digits}f}</td>" if known else
+                middle = max if name == "latency_us_max" else median
+                cells.append(f"<td>{middle(known) / by:,.{digits}f}</td>" if known else
                              "<td>-</td>")
-            title = f"{_text(row['title'])}: " if number == 0 else ""
-            lines.append(f"<tr class={'first' if number == 0 else 'next'}><td>{title}"
-                         f"{_text(server)}</td>{''.join(cells)}</tr>")
+            lines.append(f"<tr><td class=server>{_text(server)}</td>{''.join(cells)}</tr>")
     if not lines:
         return ""
     head = "".join(f"<th>{title}</th>" for title, *_ in COLUMNS)
@@ -142,7 +143,7 @@ def _figures(record: dict) -> str:
             f"a key; switches a request; core: how much of its core the server used, in per cent. "
             f"Latencies are of a closed loop: the length of the line more than the speed of an "
             f"answer. System calls counted by {by}.</p>\n<div class=wide><table><thead><tr>"
-            f"<th>work, server</th>{head}</tr></thead>\n" + "\n".join(lines) + "</table></div>")
+            f"<th></th>{head}</tr></thead>\n" + "\n".join(lines) + "</table></div>")
 
 
 def _protocols(record: dict) -> str:
