@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 
-from . import process
 from .errors import BenchError
 from .process import SystemCalls
 from .servers import Cores, Running, Server, allow_descriptors, serving, warn_if_elsewhere
@@ -38,7 +37,30 @@ class LoadGenerator:
         if done.returncode != 0:
             said = done.stderr.strip() or f"status {done.returncode}"
             raise BenchError(f"{shlex.join(command)}\n{said}")
-        return json.loads(done.stdout) if done.stdout.strip() else {}
+        return as_recorded(json.loads(done.stdout)) if done.stdout.strip() else {}
+
+
+def as_recorded(figures: Figures) -> Figures:
+    """The load generator's figures as a record keeps them: flat, without its options, which the
+    command line has, and with no more of the distribution than a picture can show."""
+    latency = figures.pop("latency", {})
+    figures.pop("config", None)
+    for name in ("p90", "p9999"):
+        figures[f"latency_us_{name}"] = latency.get(f"{name}_us")
+    figures["latency_us_distribution"] = thinned(latency.get("distribution", []))
+    return figures
+
+
+def thinned(distribution: list[list[float]]) -> list[list[float]]:
+    """Of points [microseconds, requests up to there] those where the share of slower requests has
+    shrunk by a tenth since the last one kept: the tail keeps all its detail."""
+    kept: list[list[float]] = []
+    total = distribution[-1][1] if distribution else 0
+    for us, count in distribution:
+        slower = total - count
+        if not kept or slower <= 0.9 * (total - kept[-1][1]) or count == total:
+            kept.append([us, count])
+    return kept
 
 
 @dataclass(frozen=True)
@@ -46,8 +68,7 @@ class Sample:
     """One server's figures in one round of one row.
 
     `figures` are the load generator's, and besides (None where it is not known):
-      resident_bytes, items           after the run; the memory per item is only of a row's own
-      switches                        context switches a request, waits and losses of the core
+      items                           held after the run
       system_calls                    a key, from a run of its own
       bytes_received, bytes_sent      a key, as the server counts them
     """
@@ -101,19 +122,13 @@ class Bench:
             warn_if_elsewhere(running, self.cores.server)
             self.prepare(running, row)
             options = [*row.options(running.port), "--seed", str(seed)]
-            before, switches = counters(running), process.switches(running.pid)
+            before = counters(running)
             measured = [*options, "--pid", str(running.pid), "--warmup", str(self.warmup),
                         "--seconds", str(self.seconds)]
             figures = self.load.run(measured)
             check(server, row, figures)
-            switches = process.switches(running.pid) - switches
             after = counters(running)
             figures |= per_operation(before, after)
-            requests = after.get("operations", 0) - before.get("operations", 0)
-            if requests:
-                figures["switches"] = ((switches.voluntary + switches.involuntary) *
-                                       row.keys_per_request / requests)
-            figures["resident_bytes"] = process.resident_bytes(running.pid)
             figures["items"] = after.get("items")
             if count and self.system_calls:
                 figures["system_calls"] = self.count_system_calls(running, options)

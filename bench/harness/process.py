@@ -1,4 +1,5 @@
-"""What the kernel counts of a process, from /proc and by perf or strace."""
+"""What the kernel counts of a process, from /proc and by perf or strace. The load generator reads
+what belongs to a measured time itself."""
 
 import re
 import shutil
@@ -6,30 +7,9 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
 
-
-
-@dataclass(frozen=True)
-class Switches:
-    """Context switches of all threads so far."""
-
-    voluntary: int  # it waited for something
-    involuntary: int  # another task took its core
-
-    def __sub__(self, begin: "Switches") -> "Switches":
-        return Switches(self.voluntary - begin.voluntary, self.involuntary - begin.involuntary)
-
-
-def switches(pid: int) -> Switches:
-    voluntary = involuntary = 0
-    for status in Path(f"/proc/{pid}/task").glob("*/status"):
-        text = _read(status)
-        voluntary += _number(r"^voluntary_ctxt_switches:\s+(\d+)", text)
-        involuntary += _number(r"^nonvoluntary_ctxt_switches:\s+(\d+)", text)
-    return Switches(voluntary, involuntary)
 
 
 def resident_bytes(pid: int) -> int:

@@ -110,12 +110,12 @@ COLUMNS = (
     # Title, the figure's name, by how much to divide, digits behind the point.
     ("k/s", "keys_per_second", 1e3, 0), ("CPU us", "server_cpu_us", "keys", 3),
     ("user", "server_cpu_us_user", "keys", 3), ("system", "server_cpu_us_system", "keys", 3),
-    ("system calls", "system_calls", 1, 3), ("switches", "switches", 1, 3),
+    ("system calls", "system_calls", 1, 3), ("switches", "server_switches_per_request", 1, 3),
     ("bytes in", "bytes_received", 1, 0), ("bytes out", "bytes_sent", 1, 0),
     ("p50 us", "latency_us_p50", 1, 0), ("p99", "latency_us_p99", 1, 0),
     ("p99.9", "latency_us_p999", 1, 0), ("max", "latency_us_max", 1, 0),
     ("core", "server_cpu_share", 0.01, 0), ("hits %", "hit_ratio", 0.01, 2),
-    ("MB", "resident_bytes", 2**20, 0),
+    ("MB", "server_resident_bytes", 2**20, 0),
 )
 
 

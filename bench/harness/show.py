@@ -45,12 +45,12 @@ def show_row(row: Row, samples: dict[str, list[Sample]], threads: int = 1) -> No
               f"{per_key(rounds, 'server_cpu_us'):7.3f} "
               f"{per_key(rounds, 'server_cpu_us_user'):6.3f} "
               f"{per_key(rounds, 'server_cpu_us_system'):6.3f} "
-              f"{form(middle(rounds, 'system_calls')):>6} {form(middle(rounds, 'switches')):>6} "
+              f"{form(middle(rounds, 'system_calls')):>6} {form(middle(rounds, 'server_switches_per_request')):>6} "
               f"{middle(rounds, 'server_cpu_share'):5.0%} {middle(rounds, 'load_cpu_share'):5.0%} "
               f"{middle(rounds, 'latency_us_p50'):7.0f} {middle(rounds, 'latency_us_p99'):7.0f} "
               f"{middle(rounds, 'latency_us_p999'):7.0f} "
               f"{max(s['latency_us_max'] for s in rounds):8.0f} "
-              f"{middle(rounds, 'resident_bytes') / 2**20:6.0f}{found}"
+              f"{middle(rounds, 'server_resident_bytes') / 2**20:6.0f}{found}"
               f"{'  ' + '; '.join(notes) if notes else ''}")
     for first, other in pairs_of(list(samples)):
         for what, (ratio, verdict) in judged(samples, first, other, threads).items():

@@ -220,6 +220,7 @@ def trimmed(figures: Figures) -> Figures:
     for name in ("requests_per_second", "server_cpu_share", "server_cpu_us", "load_delayed_share",
                  "server_delayed_share", "hit_ratio", "latency_us_distribution"):
         kept[name] = figures.get(name)
+    kept["kept_up"] = figures["open_loop"]["kept_up"]
     return kept
 
 
