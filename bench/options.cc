@@ -159,9 +159,6 @@ void SetShares(Work work, Options& options) {
 }
 
 void CheckTogether(const Options& options) {
-  if (options.protocol == "meta" && options.multiget != 1) {
-    Die("the meta protocol has no get of many keys: use --pipeline");
-  }
   if (options.seconds == 0 && !options.fill) Die("--seconds 0 is for --fill alone");
   if (options.popularity.hot_keys > options.key_count) Die("--hot-keys: more than there are keys");
   if (options.churn && options.segment_bytes != 0) Die("--churn sends in one piece");

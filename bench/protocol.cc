@@ -212,7 +212,8 @@ class TextProtocol final : public Protocol {
   const bool sizes_are_fixed_;
 };
 
-// mg KEY v   ->  VA SIZE, the bytes; or EN
+// mg KEY v               ->  VA SIZE, the bytes; or EN
+// mg KEY k q v ... mn    ->  of each that is found: VA SIZE kKEY, the bytes; then MN
 // ms KEY SIZE [TTL], the bytes  ->  HD
 // md KEY   ->  HD or NF
 class MetaProtocol final : public Protocol {
@@ -223,17 +224,22 @@ class MetaProtocol final : public Protocol {
                                             : " T" + std::to_string(options.ttl_seconds) + "\r\n") {
   }
 
-  size_t GetSizeMax(size_t) const override { return 3 + keyspace_.key_sizes().max() + 4; }
+  size_t GetSizeMax(size_t key_count) const override {
+    return key_count * (3 + keyspace_.key_sizes().max() + 8) + 4;
+  }
   size_t DeleteSizeMax() const override { return 3 + keyspace_.key_sizes().max() + 2; }
 
   size_t SetFrameSizeMax() const override {
     return 3 + keyspace_.key_sizes().max() + 1 + 20 + set_flags_.size() + 2;
   }
 
-  char* EncodeGet(const uint64_t* ids, size_t, char* out) const override {
-    out = Append("mg "sv, out);
-    out = keyspace_.WriteKey(ids[0], out);
-    return Append(" v\r\n"sv, out);
+  char* EncodeGet(const uint64_t* ids, size_t count, char* out) const override {
+    for (size_t i = 0; i < count; ++i) {
+      out = Append("mg "sv, out);
+      out = keyspace_.WriteKey(ids[i], out);
+      out = Append(count == 1 ? " v\r\n"sv : " k q v\r\n"sv, out);
+    }
+    return count == 1 ? out : Append("mn\r\n"sv, out);
   }
 
   char* EncodeDelete(uint64_t id, char* out) const override {
@@ -258,11 +264,14 @@ class MetaProtocol final : public Protocol {
       const std::string_view rest = bytes.substr(used);
       const RequestKind kind = batch.requests[batch.answered].kind;
       const bool is_get = kind == RequestKind::kGet;
+      const bool is_batch = is_get && HasManyKeys(batch);
       // Every reply but a value's is a line of two letters.
       const Match done = is_get ? Match::kNo : StartsWith(rest, "HD\r\n"sv);
-      const Match missed = kind == RequestKind::kSet
-                               ? Match::kNo
-                               : StartsWith(rest, is_get ? "EN\r\n"sv : "NF\r\n"sv);
+      // What ends a get: of one key its miss, of many the answer to the no-op.
+      const Match missed = kind == RequestKind::kSet ? Match::kNo
+                                                     : StartsWith(rest, is_batch ? "MN\r\n"sv
+                                                                        : is_get ? "EN\r\n"sv
+                                                                                 : "NF\r\n"sv);
       if (done == Match::kYes || missed == Match::kYes) {
         used += "HD\r\n"sv.size();
         if (done == Match::kYes && kind == RequestKind::kDelete) ++batch.hits;
@@ -272,19 +281,21 @@ class MetaProtocol final : public Protocol {
       Value value;
       const Match with_value = is_get ? ReadValue(rest, value) : Match::kNo;
       if (with_value == Match::kYes) {
-        error = CheckOwnValue("0", value.bytes, batch);
+        error = is_batch ? CheckValue(value.key, "0", value.bytes, batch)
+                         : CheckOwnValue("0", value.bytes, batch);
         if (!error.empty()) return used;
         ++batch.hits;
         used += value.size_bytes;
         if (value.missing != 0) {
-          batch.rest = {value.missing, true, true};
-        } else {
+          batch.rest = {value.missing, true, !is_batch};
+        } else if (!is_batch) {
           Finish(batch, tally);
         }
         continue;
       }
       if (with_value == Match::kNo && done == Match::kNo && missed == Match::kNo) {
-        error = is_get                      ? "expected VA or EN"
+        error = is_batch                    ? "expected VA or MN"
+                : is_get                    ? "expected VA or EN"
                 : kind == RequestKind::kSet ? "expected HD"
                                             : "expected HD or NF";
       }
@@ -294,6 +305,13 @@ class MetaProtocol final : public Protocol {
   }
 
  private:
+  // Whether the request under way asks for more than one key.
+  static bool HasManyKeys(const Batch& batch) {
+    const size_t begin = batch.answered == 0 ? 0 : batch.requests[batch.answered - 1].key_end;
+    return batch.requests[batch.answered].key_end - begin > 1;
+  }
+
+  // VA SIZE, and of a get of many keys kKEY.
   Match ReadValue(std::string_view in, Value& value) const {
     constexpr std::string_view kWord = "VA ";
     const Match word = StartsWith(in, kWord);
@@ -301,8 +319,14 @@ class MetaProtocol final : public Protocol {
     std::string_view line;
     const Match header = ReadHeader(in, line);
     if (header != Match::kYes) return header;
-    const std::optional<size_t> value_size = ParseSize(line.substr(kWord.size()));
+    const std::string_view said = line.substr(kWord.size());
+    const size_t size_end = std::min(said.find(' '), said.size());
+    const std::optional<size_t> value_size = ParseSize(said.substr(0, size_end));
     if (!value_size) return Match::kNo;
+    if (size_end < said.size()) {
+      if (said.size() < size_end + 2 || said[size_end + 1] != 'k') return Match::kNo;
+      value.key = said.substr(size_end + 2);
+    }
     return ReadBody(in, line.size() + 2, *value_size, options_.verify, value);
   }
 

@@ -123,7 +123,7 @@ class Protocol {
 };
 
 // "text", "binary" or "meta"; null for any other name. A get of many keys is one command of text,
-// and of binary quiet gets closed by a no-op. Of meta a get has one key here.
+// and of binary and meta quiet gets closed by a no-op.
 std::unique_ptr<Protocol> MakeProtocol(const std::string& name, const Keyspace& keyspace,
                                        const ProtocolOptions& options);
 

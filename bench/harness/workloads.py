@@ -34,9 +34,12 @@ class Row:
         return ("--key-size", self.key_size, "--value-size", self.value_size)
 
     def is_for(self, server: Server) -> bool:
-        """The floor answers with values of 100 bytes, and speaks no binary protocol."""
-        return server.stores or (self.value_size == "100" and "binary" not in self.load and
-                                 not set(self.load) & {"--churn", "--on-miss"})
+        """The floor answers with values of 100 bytes to single requests and text's gets of many
+        keys, and speaks no binary protocol."""
+        return server.stores or (
+            self.value_size == "100" and "binary" not in self.load and
+            not ("meta" in self.load and self.keys_per_request > 1) and
+            not set(self.load) & {"--churn", "--on-miss"})
 
     def options(self, port: int) -> list[str]:
         return ["--port", str(port), "--connections", str(self.connections), *self.sizes,
