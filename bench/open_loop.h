@@ -53,12 +53,12 @@ class OpenLoop {
 
   bool IsCounted(uint64_t due_ns) const { return begin_ns_ <= due_ns && due_ns < end_ns_; }
 
-  // How many requests are due by `now_ns` and not taken. Goes over them: O(their number).
+  // How many counted requests are due by `now_ns` and not taken. Goes over them: O(their number).
   uint64_t CountWaiting(uint64_t now_ns) const {
     uint64_t count = 0;
     for (Arrivals next = arrivals_; next.due_ns() <= now_ns && next.due_ns() < end_ns_;) {
+      count += IsCounted(next.due_ns()) ? 1 : 0;
       next.Advance();
-      ++count;
     }
     return count;
   }

@@ -30,6 +30,7 @@ struct Figures {
         load_cpu_us(Share(result.own.total_ns, result.tally.requests) / 1e3),
         load_cpu_share(PerSecond(result, result.own.total_ns) / 1e9),
         load_delayed_share(PerSecond(result, result.own.delayed_ns) / 1e9),
+        offered_per_second(static_cast<double>(result.offered) / result.options.seconds),
         kept_up(result.given_up == 0 && KeptUp(result.offered, result.waiting_at_end)) {}
 
   static double PerSecond(const Result& result, uint64_t count) {
@@ -51,7 +52,8 @@ struct Figures {
   double load_cpu_us;  // per request
   double load_cpu_share;
   double load_delayed_share;
-  bool kept_up;  // an open loop
+  double offered_per_second;  // of an open loop
+  bool kept_up;
 };
 
 double Us(uint64_t ns) { return static_cast<double>(ns) / 1e3; }
@@ -67,7 +69,7 @@ constexpr Percentile kPercentiles[] = {
 void PrintOpenLoop(const Result& result, const Figures& figures) {
   std::fprintf(stderr,
                "open loop: %.0f requests/s were due, waited to be sent: p50 %.0f us, p99 %.0f us\n",
-               Figures::PerSecond(result, result.offered), Us(result.wait_ns.Percentile(50)),
+               figures.offered_per_second, Us(result.wait_ns.Percentile(50)),
                Us(result.wait_ns.Percentile(99)));
   if (figures.kept_up) return;
   std::fprintf(stderr,
@@ -193,7 +195,7 @@ void AddServer(const Result& result, const Figures& figures, JsonObject& line) {
 void AddOpenLoop(const Result& result, const Figures& figures, JsonObject& line) {
   line.Add("open_loop", JsonObject()
                             .Add("offered", result.offered)
-                            .Add("offered_per_second", Figures::PerSecond(result, result.offered))
+                            .Add("offered_per_second", figures.offered_per_second)
                             .Add("achieved_per_second", figures.requests_per_second)
                             .Add("kept_up", figures.kept_up)
                             .Add("waiting_at_end", result.waiting_at_end)

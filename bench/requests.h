@@ -18,7 +18,7 @@ struct RequestMix {
   double set_share = 0;
   double delete_share = 0;  // the rest are gets
   uint32_t keys_per_get = 1;
-  PopularityConfig popularity;
+  PopularityConfig popularity = {};
   bool copy_values = false;  // large ones too
 };
 

@@ -20,6 +20,9 @@
 namespace torc::bench {
 namespace {
 
+// Where a distribution that does not end is cut off.
+constexpr double kFarthestShare = 1 - 0x1p-40;
+
 Quantile GeneralizedExtremeValue(double location, double scale, double shape) {
   return [=](double share) {
     const double e = -std::log(std::max(share, 1e-12));
@@ -195,16 +198,18 @@ Sizes::Sizes(const std::string& text, Role role, Limits limits)
     cells_.push_back(static_cast<uint32_t>(
         Cut(quantile_((static_cast<double>(cell) + 0.5) / static_cast<double>(kCells)))));
   }
-  min_ = std::max(limits.min, Cut(quantile_(0)));
-  max_ = std::min(limits.max, Cut(quantile_(1 - 0x1p-40)));
+  const size_t farthest = Cut(quantile_(kFarthestShare));
+  const auto [smallest, largest] = std::minmax_element(cells_.begin(), cells_.end());
+  min_ = std::min<size_t>(*smallest, farthest);
+  max_ = std::max<size_t>(*largest, farthest);
 }
 
 bool Sizes::IsRange(const std::string& text) { return ParseRange(text).has_value(); }
 
 size_t Sizes::FarthestOf(uint64_t hash) const {
   const double within = static_cast<double>(hash << kCellBits) * 0x1p-64;
-  return Cut(quantile_(std::min(
-      (static_cast<double>(kCells - 1) + within) / static_cast<double>(kCells), 1 - 0x1p-40)));
+  const double share = (static_cast<double>(kCells - 1) + within) / static_cast<double>(kCells);
+  return Cut(quantile_(std::min(share, kFarthestShare)));
 }
 
 size_t Sizes::Cut(double size) const {
