@@ -128,8 +128,8 @@ def latency_curves(tail: dict) -> Picture:
     all_axes[0].legend(frameon=False, fontsize=9)
     return Picture("latency-load", "Latency against load",
                    "Open loop, Poisson arrivals, each request's latency counted from when it was "
-                   "due. Lines are medians, bands go from the lowest round to the highest.",
-                   _png(figure))
+                   "due. Lines are medians, bands go from the lowest round to the highest." +
+                   _waited(points), _png(figure))
 
 
 def percentiles(tail: dict) -> Picture:
@@ -189,7 +189,8 @@ def disturbed(tail: dict) -> Picture:
     all_axes[0].legend(frameon=False, fontsize=9)
     return Picture("disturbed", f"Latency at {points[0]['share']:.0%} of saturation, beside "
                    "disturbances", "Medians of the rounds, bars from the lowest to the highest. "
-                   "What disturbs is described in docs/benchmarks.md.", _png(figure))
+                   "What disturbs is described in docs/benchmarks.md." + _waited(points),
+                   _png(figure))
 
 
 def protocol_costs(protocols: dict) -> Picture:
@@ -203,13 +204,15 @@ def protocol_costs(protocols: dict) -> Picture:
         for server in servers:
             for f in by_server[server]:
                 ink = inks[f["protocol"]]
-                axes.bar(position, f["system_us"], color=ink, alpha=0.45, width=0.85)
-                axes.bar(position, f["user_us"], bottom=f["system_us"], color=ink, width=0.85,
+                # The median of a sum is not the sum of medians: the total divides as they do.
+                system = f["cpu_us"] * f["system_us"] / ((f["user_us"] + f["system_us"]) or 1)
+                axes.bar(position, system, color=ink, alpha=0.45, width=0.85)
+                axes.bar(position, f["cpu_us"] - system, bottom=system, color=ink, width=0.85,
                          label=f["protocol"] if server == servers[0] else None)
                 position += 1
             position += 0.7
         axes.set_title(work, fontsize=9.5)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max(f["cpu_us"] for figures in by_server.values() for f in figures))
         axes.set_xticks([1 + i * 3.7 for i in range(len(servers))], servers, fontsize=7.5)
         axes.tick_params(axis="y", labelsize=7.5)
         axes.grid(axis="y", color="#dddddd", linewidth=0.7)
@@ -275,6 +278,15 @@ def item_sizes(memory: dict) -> Picture:
 
 
 # ---- Parts
+
+
+def _waited(points: list[dict]) -> str:
+    """A warning where the load generator's own delays are what the picture shows."""
+    shares = [f["load_delayed_share"] for point in points for runs in point["rounds"].values()
+              for f in runs]
+    return ("" if median(shares) <= 0.05 else
+            f" Beware: the load generator itself was kept waiting {median(shares):.0%} of the time "
+            "by other work, and its delays are in these latencies.")
 
 
 def _label(name: str) -> str:

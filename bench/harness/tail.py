@@ -17,18 +17,19 @@ generator's own delays are in the latencies of all servers alike: `late` is the 
 waiting.
 """
 
+import os
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
+from statistics import median
 from typing import Iterator
 
 from .client import Client
 from .errors import BenchError
 from .measure import Bench, Figures, LoadGenerator, progress
-from .rounds import ratio_of
+from .rounds import Ratio, ratio_of
 from .servers import Running, Server
 from .text import table
 from .workloads import Row
@@ -41,6 +42,8 @@ ROW = Row("tail", "nine gets to a set, by Zipf's law, one at a time",
           keys=100_000, memory_mb=1024, misses=True)
 SHARES = (0.3, 0.5, 0.7, 0.9)
 DISTURBED_SHARE = 0.7
+# Kept waiting for its core for more than this share of the time, the load generator measures that.
+DISTURBED_SHARE_MAX = 0.05
 PERCENTILES = ("p50", "p90", "p99", "p999", "p9999", "max")
 # What goes on beside it starts a little after the counting, so that its beginning is counted.
 DISTURBANCE_DELAY_SECONDS = 0.2
@@ -156,8 +159,9 @@ def disturbing(bench: Bench, running: Running, name: str | None, core: int) -> I
 def row_for(bench: Bench, disturbance: str | None) -> Row:
     """A memory that is full of small items is what a shift of sizes wants."""
     row = ROW.small(5_000, 50) if bench.tiny else ROW
-    return replace(row, memory_mb=64, keys=row.keys * (1 if bench.tiny else 5),
-                   ) if disturbance == "shift" else row
+    if disturbance != "shift":
+        return row
+    return replace(row, memory_mb=64, keys=row.keys * (1 if bench.tiny else 5))
 
 
 def run(bench: Bench, servers: list[Server], scale: str) -> dict:
@@ -208,7 +212,6 @@ def measure(bench: Bench, server: Server, disturbance: str | None, rate: float, 
 
 
 def disturbing_core(bench: Bench) -> int:
-    import os
     taken = {bench.cores.load, *map(int, bench.cores.server.split(","))}
     others = sorted(os.sched_getaffinity(0) - taken)
     return others[0] if others else bench.cores.load
@@ -224,8 +227,18 @@ def trimmed(figures: Figures) -> Figures:
     return kept
 
 
+def verdict(point: dict, first: str, other: str, ratio: Ratio) -> str:
+    """What may be said of two servers' latencies. The load generator's own delays are in both."""
+    for server in (first, other):
+        runs = point["rounds"][server]
+        if not all(f["kept_up"] for f in runs):
+            return f"{server} did not keep up"
+        if median(f["load_delayed_share"] for f in runs) > DISTURBED_SHARE_MAX:
+            return "the load generator was kept waiting: no verdict"
+    return ratio.verdict("longer", "shorter").removesuffix(" ahead")
+
+
 def show_point(point: dict) -> None:
-    from statistics import median
     rounds = point["rounds"]
 
     def middle(server: str, name: str) -> float | None:
@@ -245,8 +258,7 @@ def show_point(point: dict) -> None:
                 row += ["", ""]
                 continue
             ratio = ratio_of((f[key] for f in rounds[names[0]]), (f[key] for f in rounds[server]))
-            verdict = ratio.verdict("more", "less") if len(ratio.rounds) > 1 else ""
-            row += [str(ratio), verdict.removesuffix(" ahead")]
+            row += [str(ratio), verdict(point, names[0], server, ratio)]
         rows.append(row)
     title = f"{point['share']:.0%} of saturation, {point['disturbance'] or 'undisturbed'}"
     print()

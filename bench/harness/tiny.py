@@ -10,12 +10,16 @@ from .rounds import Ratio
 from .servers import Server
 from .session import Session
 from .show import show_row
-from .workloads import ALL, BASIC, BY_NAME, Row
+from .workloads import ALL, BASIC, BY_NAME, PROTOCOL_ROWS, Row
 
 KEYS_MAX = 5_000
 CONNECTIONS_MAX = 500
 SECONDS = 0.1
 HUGE_KEYS_MAX = 20
+
+
+# Those of the protocols are in the study of them.
+ROWS = tuple(row for row in ALL if row not in PROTOCOL_ROWS.values())
 
 
 class Tiny:
@@ -29,7 +33,7 @@ class Tiny:
         by_name = {server.name: server for server in servers}
         self.check("a difference is one only if the rounds carry it", verdicts)
         for server in servers:
-            for row in ALL:
+            for row in ROWS if server.stores else BASIC:
                 if row.is_for(server):
                     self.check(f"{server.name}, {row.name}", lambda: self.row_runs(server, row))
             if server.stores:
