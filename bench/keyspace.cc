@@ -77,15 +77,17 @@ char* Keyspace::WriteKey(uint64_t id, char* out) const {
   char* const end = out + KeySize(id);
   char* const digits = out + prefix_.size();
   char* at = end;
-  while (at - digits >= 2 && id != 0) {
+  for (; id >= 100; id /= 100) {
     at -= 2;
     std::memcpy(at, &kDigitPairs[2 * (id % 100)], 2);
-    id /= 100;
   }
-  while (at > digits) {
-    *--at = static_cast<char>('0' + id % 10);
-    id /= 10;
+  if (id >= 10) {
+    at -= 2;
+    std::memcpy(at, &kDigitPairs[2 * id], 2);
+  } else {
+    *--at = static_cast<char>('0' + id);
   }
+  std::memset(digits, '0', static_cast<size_t>(at - digits));
   return end;
 }
 

@@ -157,6 +157,7 @@ TEST_CASE("text: requests") {
 TEST_CASE("meta: requests") {
   const Fixture fixture("meta");
   CHECK(Encoded(fixture, {7}) == "mg k00007 v\r\n");
+  CHECK(Encoded(fixture, {7, 42}) == "mg k00007 k q v\r\nmg k00042 k q v\r\nmn\r\n");
   CHECK(EncodedSet(fixture, 7) == "ms k00007 20\r\n" + fixture.Value(7) + "\r\n");
 }
 
@@ -375,6 +376,39 @@ TEST_CASE("text: verification finds the wrong key, order, flags and bytes") {
     CAPTURE(wrong);
     CHECK(ErrorOf(wrong) != "");
     CHECK(ErrorOf(wrong, false) == "");
+  }
+}
+
+TEST_CASE("meta: replies to a get of many keys, cut at every byte") {
+  const Fixture model("meta");
+  const auto hit = [&](uint64_t id) {
+    return "VA 20 k" + model.Key(id) + "\r\n" + model.Value(id) + "\r\n";
+  };
+  const std::string replies = hit(1) + hit(3) + "MN\r\nMN\r\nEN\r\n";
+  for (size_t cut = 0; cut <= replies.size(); ++cut) {
+    CAPTURE(cut);
+    Fixture fixture("meta");
+    fixture.AskGet({1, 2, 3});
+    fixture.AskGet({4, 5});
+    fixture.AskGet({6});
+    CHECK(fixture.Feed(replies, cut) == "");
+    CHECK(fixture.batch.Done());
+    CHECK(fixture.tally.requests == 3);
+    CHECK(fixture.tally.gets == 6);
+    CHECK(fixture.tally.hits == 2);
+  }
+}
+
+TEST_CASE("meta: wrong replies to a get of many keys") {
+  const Fixture model("meta");
+  const std::string body = "\r\n" + model.Value(1) + "\r\n";
+  // A value of another key, without its key, with some other flag, and the end of a single get.
+  for (const std::string& wrong : {"VA 20 k" + model.Key(4) + body, "VA 20" + body,
+                                   "VA 20 f" + model.Key(1) + body, std::string("EN\r\n")}) {
+    CAPTURE(wrong);
+    Fixture fixture("meta");
+    fixture.AskGet({1, 2});
+    CHECK(fixture.Feed(wrong, wrong.size()) != "");
   }
 }
 

@@ -118,11 +118,11 @@ def latency_curves(tail: dict) -> Picture:
             rounds = [_known(point, server, f"latency_us_{name}") for point in points]
             _line(axes, shares, rounds, server, servers)
         axes.set_yscale("log")
-        _microseconds(axes)
         axes.set_xlim(0, 100)
         axes.set_title(_label(name), fontsize=10)
         axes.grid(color="#dddddd", linewidth=0.7)
         _plain(axes)
+    _microseconds(all_axes)
     all_axes[1].set_xlabel(f"load: % of what {tail['saturation_of']} does at most "
                            f"({tail['saturation'] / 1e3:,.0f} thousand requests a second)")
     all_axes[0].legend(frameon=False, fontsize=9)
@@ -146,7 +146,6 @@ def percentiles(tail: dict) -> Picture:
             _line(axes, [1 / rest for _, rest, _ in names], rounds, server, servers)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        _microseconds(axes)
         axes.set_xticks([1 / rest for _, rest, _ in names],
                         [text.replace("median", "50 %") for *_, text in names], fontsize=7.5,
                         rotation=45)
@@ -155,6 +154,7 @@ def percentiles(tail: dict) -> Picture:
         axes.set_title(f"{point['share']:.0%} of saturation", fontsize=10)
         axes.grid(color="#dddddd", linewidth=0.7)
         _plain(axes)
+    _microseconds(all_axes)
     all_axes[0].legend(frameon=False, fontsize=9)
     return Picture("percentiles", "How the slowest requests fare",
                    "At each load, the latency that so many requests stay below. To the right, ever "
@@ -181,11 +181,11 @@ def disturbed(tail: dict) -> Picture:
                               color=colour(server, servers), capsize=3, markersize=6,
                               label=server if position == 0 else None)
         axes.set_yscale("log")
-        _microseconds(axes)
         axes.set_xticks(range(len(shown)), [text for text, _ in shown], fontsize=8.5, rotation=30)
         axes.set_title(_label(name), fontsize=10)
         axes.grid(axis="y", color="#dddddd", linewidth=0.7)
         _plain(axes)
+    _microseconds(all_axes)
     all_axes[0].legend(frameon=False, fontsize=9)
     return Picture("disturbed", f"Latency at {points[0]['share']:.0%} of saturation, beside "
                    "disturbances", "Medians of the rounds, bars from the lowest to the highest. "
@@ -307,14 +307,16 @@ def _line(axes, xs: list[float], rounds: list[list[float]], server: str,
                       color=ink, alpha=0.15, linewidth=0)
 
 
-def _microseconds(axes) -> None:
-    """Whole powers of ten at the edges, in the unit that reads best."""
-    low, high = axes.get_ylim()
-    axes.set_ylim(10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high)))
-    axes.yaxis.set_major_formatter(FuncFormatter(
-        lambda us, _: f"{us:g} us" if us < 1e3 else f"{us / 1e3:g} ms" if us < 1e6 else
-        f"{us / 1e6:g} s"))
-    axes.tick_params(axis="y", labelsize=8)
+def _microseconds(all_axes) -> None:
+    """Of panels that share their axis, once all is drawn: whole powers of ten at the edges, in the
+    unit that reads best."""
+    low, high = all_axes[0].get_ylim()
+    all_axes[0].set_ylim(10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high)))
+    for axes in all_axes:
+        axes.yaxis.set_major_formatter(FuncFormatter(
+            lambda us, _: f"{us:g} us" if us < 1e3 else f"{us / 1e3:g} ms" if us < 1e6 else
+            f"{us / 1e6:g} s"))
+        axes.tick_params(axis="y", labelsize=8)
 
 
 def _plain(axes) -> None:
