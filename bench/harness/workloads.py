@@ -22,8 +22,6 @@ class Row:
     value_size: str = "100"
     server_options: tuple[str, ...] = ()
     misses: bool = False  # a get may find nothing
-    fill: bool = True
-    verify: bool = True
 
     @property
     def unit(self) -> str:
@@ -112,7 +110,7 @@ UNREALISTIC = (
         ("--work", "get", "--segment-bytes", "1")),
     Row("scan", "a scan over twice the memory, misses stored",
         ("--work", "get", "--popularity", "scan", "--on-miss", "set", "--pipeline", "16"),
-        keys=200_000, memory_mb=64, value_size="600", misses=True, fill=False),
+        keys=200_000, memory_mb=64, value_size="600", misses=True),
 )
 
 # ---- Loads as they were published
