@@ -1,7 +1,7 @@
 """What memory gives: items at a memory limit, and the hit ratio over it.
 
 Bytes an item is what density/density.py measures, the hit ratio what replay/replay.py does: a
-look-aside replay of real traces. Neither depends on what else the machine does, so each is run once.
+look-aside replay of real traces. Neither depends on what else the machine does: each is run once.
 """
 
 import os
@@ -43,7 +43,8 @@ def run(bench: Bench, servers: list[Server], scale: str) -> dict:
         held = {}
         for server in storing:
             try:
-                held[server.name] = density.fill(Program(shlex.join(server.prefix)), row, memory_mb, ())
+                program = Program(shlex.join(server.prefix))
+                held[server.name] = density.fill(program, row, memory_mb, ())
             except (OSError, KeyError, AssertionError) as error:
                 raise BenchError(f"{server.name}, {row.name}: {error}") from error
             progress(f"memory, {row.name}: {server.name}")

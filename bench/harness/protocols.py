@@ -16,6 +16,7 @@ from .workloads import PROTOCOL_ROWS, PROTOCOLS, Row
 TITLE = "protocols: binary against text against meta, the same work"
 # Above this factor a difference of bytes or system calls is a reason for one of time.
 TELLING = 1.05
+KEYS_TINY = 5_000
 
 WORK = tuple(dict.fromkeys(work for work, _ in PROTOCOL_ROWS))
 Samples = dict[tuple[str, str], list[Sample]]
@@ -23,7 +24,9 @@ Samples = dict[tuple[str, str], list[Sample]]
 
 def rows_of(work: str, bench: Bench) -> dict[str, Row]:
     rows = {protocol: PROTOCOL_ROWS[work, protocol] for protocol in PROTOCOLS}
-    return {protocol: row.small(20_000, 50) if bench.tiny else row for protocol, row in rows.items()}
+    if not bench.tiny:
+        return rows
+    return {protocol: row.small(KEYS_TINY, row.connections) for protocol, row in rows.items()}
 
 
 def run(bench: Bench, servers: list[Server], scale: str) -> dict:

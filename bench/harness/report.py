@@ -23,8 +23,8 @@ img { max-width: 100%; height: auto; } pre { overflow-x: auto; font-size: 12px; 
 """
 MEANING = """Every server ran on the same core, in turn, and every ratio was taken within one round.
 The load came over loopback from another core of the same machine: no network, no network card, and
-few cores. So these figures say what a request costs the server's processor; they do not say how many
-requests a second it answers over a network, nor how it behaves on a machine of many cores. A
+few cores. So these figures say what a request costs the server's processor; they do not say how
+many requests a second it answers over a network, nor how it behaves on a machine of many cores. A
 difference is called one only if every round shows it and their spread leaves no doubt (95 %)."""
 
 

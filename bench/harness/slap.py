@@ -1,8 +1,8 @@
 """The same comparison by someone else's tools: memcslap and memcaslap of libmemcached.
 
 So that a figure of the bench's own load generator can be checked. Both tools cost more than a
-server: the core of the load is what is full, so the server's processor time for an operation is what
-to look at, and throughput is the tool's.
+server: the core of the load is what is full, so the server's processor time for an operation is
+what to look at, and throughput is the tool's.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Latency against load, and beside disturbances.
 
-First memcached's own saturation: what it does in a closed loop with all connections busy. Then every
-server gets shares of that rate in an open loop with Poisson arrivals: a request's latency counts
+First memcached's own saturation: what it does in a closed loop with all connections busy. Then
+every server gets shares of that rate in an open loop with Poisson arrivals: a request's latency counts
 from the moment it was due, so that a server which stops for 10 ms has made every request of these
 10 ms late, not one. Last, one share again with something going on beside it:
 
@@ -13,8 +13,8 @@ from the moment it was due, so that a server which stops for 10 ms has made ever
     churn     connections that come, ask once and go
 
 What disturbs runs on a core of its own where there are three; else on the load's, and then the load
-generator's own delays are in the latencies of all servers alike: `late` is the time that it was kept
-waiting.
+generator's own delays are in the latencies of all servers alike: `late` is the time that it was
+kept waiting.
 """
 
 import os
@@ -205,10 +205,8 @@ def measure(bench: Bench, server: Server, disturbance: str | None, rate: float, 
     with bench.serve(server, row) as running:
         bench.prepare(running, row)
         with disturbing(bench, running, disturbance, core):
-            return bench.load.run([*row.options(running.port), "--pid", str(running.pid),
-                                   "--seed", str(seed), "--rate", f"{rate:.0f}", "--arrivals",
-                                   "poisson", "--warmup", str(bench.warmup), "--seconds",
-                                   str(bench.seconds)])
+            return bench.measured(running, [*row.options(running.port), "--seed", str(seed),
+                                            "--rate", f"{rate:.0f}", "--arrivals", "poisson"])[1]
 
 
 def disturbing_core(bench: Bench) -> int:

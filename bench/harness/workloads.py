@@ -126,8 +126,8 @@ def _realistic(name: str, title: str, set_share: float, key_size: str, value_siz
 
 
 # Atikoglu and others, Workload analysis of a large-scale key-value store, 2012. Key and value sizes
-# are the load generator's distributions of the same names. Shares of stores: ETC and USR as the text
-# has them; APP, VAR and SYS read off its figure 1, updates and gets alone. The paper gives no skew;
+# are the load generator's distributions of the same names. Shares of stores: ETC and USR as the
+# text has them; APP, VAR and SYS read off its figure 1, updates and gets alone. The paper gives no skew;
 # that 1 % of ETC's keys take 55 % of its requests and the lower half of them 1 % is near Zipf's law
 # with 1.
 FACEBOOK = (
@@ -154,8 +154,8 @@ TWITTER = (
                0.0242, 2_000_000, "--ttl", "30"),
     _realistic("twitter-19", "Twitter's cluster 19: a flat head, a quarter sets", 0.25, "42", "101",
                0.735, 2_000_000, "--ttl", "27000"),
-    _realistic("twitter-29", "Twitter's cluster 29: objects of 800 bytes", 0.13, "36", "799", 1.2323,
-               500_000, "--ttl", "3600"),
+    _realistic("twitter-29", "Twitter's cluster 29: objects of 800 bytes", 0.13, "36", "799",
+               1.2323, 500_000, "--ttl", "3600"),
 )
 
 ALL = tuple(dict.fromkeys((*ANCHORS, *PROTOCOL_ROWS.values(), *UNREALISTIC, *FACEBOOK, *TWITTER)))
