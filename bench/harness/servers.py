@@ -34,8 +34,8 @@ class Server:
     """A server under test: how to start it.
 
     Options as memcached has them are put behind `prefix`, unless it says itself where its port
-    goes: then {port}, {memory} (in MB), {threads} and {connections} in it are replaced, and nothing is
-    added.
+    goes: then {port}, {memory} (in MB), {threads} and {connections} in it are replaced, and nothing
+    is added.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """Latency against load, and beside disturbances.
 
 First memcached's own saturation: what it does in a closed loop with all connections busy. Then
-every server gets shares of that rate in an open loop with Poisson arrivals: a request's latency counts
-from the moment it was due, so that a server which stops for 10 ms has made every request of these
-10 ms late, not one. Last, one share again with something going on beside it:
+every server gets shares of that rate in an open loop with Poisson arrivals: a request's latency
+counts from the moment it was due, so that a server which stops for 10 ms has made every request of
+these 10 ms late, not one. Last, one share again with something going on beside it:
 
     growth    new items stored as fast as one connection can: the index grows
     shift     a full memory of small items gets large ones
