@@ -13,10 +13,10 @@ import sys
 import time
 from pathlib import Path
 
-import bench
-from bench import BenchError, Server
 from experiments import expiry, growth, hotkey, large, large_table, shards, shift, turns
 from experiments.lab import Lab, cores
+from harness.errors import BenchError
+from harness.servers import Server, choose_cores, find_servers, siblings_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -141,10 +141,11 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def make_lab(arguments: argparse.Namespace) -> Lab:
-    server_core, load_core = bench.choose_cores(arguments)
+    chosen = choose_cores(arguments.server_core, arguments.load_core)
+    server_core, load_core = int(chosen.server), chosen.load
     # A core of its own for the probe, where there is one.
     others = [core for core in cores() if core not in (server_core, load_core)
-              and core not in bench.siblings_of(server_core)]
+              and core not in siblings_of(server_core)]
     return Lab(Path(arguments.tools), server_core, load_core, others[0] if others else load_core)
 
 
@@ -152,8 +153,7 @@ def main() -> int:
     arguments = parse_arguments()
     try:
         check_settings(arguments.names, arguments.settings)
-        arguments.floor = ""  # not one of these servers
-        servers = [server for server in bench.find_servers(arguments) if server.stores]
+        servers = find_servers(arguments.torc, arguments.memcached, only=arguments.servers)
         lab = make_lab(arguments)
         if arguments.tiny:
             return 0 if test(lab, arguments.names, servers, arguments) else 1

@@ -72,7 +72,7 @@ int Main(int argc, char** argv) {
       write(" ");
       write_number(value_size);
       write(" noreply\r\n");
-      out = keyspace.WriteValue(id++, out);
+      out = keyspace.WriteValue(id++, 0, out);
       write("\r\n");
     }
     streams[next].Send({batch.data(), static_cast<size_t>(out - batch.data())});

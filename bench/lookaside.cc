@@ -139,7 +139,7 @@ class Lookaside {
         out_ += " 0 0 " + std::to_string(value_size_) + "\r\n";
         const size_t size = out_.size();
         out_.resize(size + value_size_);
-        keyspace_.WriteValue(id, out_.data() + size);
+        keyspace_.WriteValue(id, 0, out_.data() + size);
         out_ += "\r\n";
       }
       streams_[c].Send(out_);

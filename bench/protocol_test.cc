@@ -4,9 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proto/binary/encoder.h"
 
@@ -18,17 +20,19 @@ constexpr size_t kValueSize = 20;
 // A protocol over a small key space, and the replies a right server would give.
 struct Fixture {
   explicit Fixture(const std::string& name, bool verify = true)
-      : protocol(MakeProtocol(name, keyspace, verify)) {}
+      : Fixture(name, ProtocolOptions{.verify = verify}) {}
+  Fixture(const std::string& name, const ProtocolOptions& options, size_t value_size = kValueSize)
+      : keyspace("k", 100, 6, value_size), protocol(MakeProtocol(name, keyspace, options)) {}
 
   std::string Key(uint64_t id) const {
-    std::string key(keyspace.key_size(), '?');
+    std::string key(keyspace.KeySize(id), '?');
     keyspace.WriteKey(id, key.data());
     return key;
   }
 
   std::string Value(uint64_t id) const {
-    std::string value(keyspace.value_size(), '?');
-    keyspace.WriteValue(id, value.data());
+    std::string value(keyspace.ValueSize(id), '?');
+    keyspace.WriteValue(id, 7, value.data());
     return value;
   }
 
@@ -46,6 +50,11 @@ struct Fixture {
     batch.requests.push_back({RequestKind::kSet, static_cast<uint32_t>(batch.keys.size())});
   }
 
+  void AskDelete(uint64_t id) {
+    batch.keys.push_back(id);
+    batch.requests.push_back({RequestKind::kDelete, static_cast<uint32_t>(batch.keys.size())});
+  }
+
   // Feeds the replies in two pieces, as the load generator does; returns what is wrong with them.
   std::string Feed(std::string_view replies, size_t cut) {
     std::string error;
@@ -54,7 +63,7 @@ struct Fixture {
     return error;
   }
 
-  Keyspace keyspace{"k", 100, 6, kValueSize};
+  Keyspace keyspace;
   std::unique_ptr<Protocol> protocol;
   Batch batch;
   Tally tally;
@@ -68,8 +77,8 @@ std::string Encoded(const Fixture& fixture, std::initializer_list<uint64_t> get_
 }
 
 std::string EncodedSet(const Fixture& fixture, uint64_t id) {
-  std::string out(fixture.protocol->SetSizeMax(), '?');
-  out.resize(static_cast<size_t>(fixture.protocol->EncodeSet(id, out.data()) - out.data()));
+  std::string out(fixture.protocol->SetFrameSizeMax() + fixture.keyspace.ValueSize(id), '?');
+  out.resize(static_cast<size_t>(fixture.protocol->EncodeSet(id, 7, out.data()) - out.data()));
   return out;
 }
 
@@ -82,7 +91,7 @@ std::string ErrorOf(const std::string& replies, bool verify = true) {
 
 TEST_CASE("protocol: there is no other than text, binary and meta") {
   const Keyspace keyspace("k", 1, 2, 1);
-  CHECK(MakeProtocol("ascii", keyspace, false) == nullptr);
+  CHECK(MakeProtocol("ascii", keyspace, {}) == nullptr);
 }
 
 // As a right server writes them.
@@ -148,7 +157,134 @@ TEST_CASE("text: requests") {
 TEST_CASE("meta: requests") {
   const Fixture fixture("meta");
   CHECK(Encoded(fixture, {7}) == "mg k00007 v\r\n");
+  CHECK(Encoded(fixture, {7, 42}) == "mg k00007 k q v\r\nmg k00042 k q v\r\nmn\r\n");
   CHECK(EncodedSet(fixture, 7) == "ms k00007 20\r\n" + fixture.Value(7) + "\r\n");
+}
+
+std::string EncodedDelete(const Fixture& fixture, uint64_t id) {
+  std::string out(fixture.protocol->DeleteSizeMax(), '?');
+  out.resize(static_cast<size_t>(fixture.protocol->EncodeDelete(id, out.data()) - out.data()));
+  return out;
+}
+
+TEST_CASE("requests that expire, and deletes") {
+  const ProtocolOptions expiring{.ttl_seconds = 60};
+  const Fixture text("text", expiring);
+  CHECK(EncodedSet(text, 7) == "set k00007 0 60 20\r\n" + text.Value(7) + "\r\n");
+  CHECK(EncodedDelete(text, 7) == "delete k00007\r\n");
+  const Fixture meta("meta", expiring);
+  CHECK(EncodedSet(meta, 7) == "ms k00007 20 T60\r\n" + meta.Value(7) + "\r\n");
+  CHECK(EncodedDelete(meta, 7) == "md k00007\r\n");
+  const Fixture binary("binary", expiring);
+  const std::string set = EncodedSet(binary, 7);
+  CHECK(set.substr(24, 8) == std::string("\0\0\0\0\0\0\0\x3c", 8));  // flags, expiry
+  CHECK(EncodedDelete(binary, 7).size() == 24 + 6);
+}
+
+// Replies to three deletes: done, not found, done.
+void DeletesAreCounted(const std::string& name, const std::string& replies) {
+  for (size_t cut = 0; cut <= replies.size(); ++cut) {
+    CAPTURE(cut);
+    Fixture fixture(name);
+    for (const uint64_t id : {1, 2, 3}) fixture.AskDelete(id);
+    CHECK(fixture.Feed(replies, cut) == "");
+    CHECK(fixture.batch.Done());
+    CHECK(fixture.tally.deletes == 3);
+    CHECK(fixture.tally.deleted == 2);
+    CHECK(fixture.tally.gets == 0);
+    CHECK(fixture.tally.hits == 0);
+  }
+}
+
+TEST_CASE("deletes, cut at every byte") {
+  DeletesAreCounted("text", "DELETED\r\nNOT_FOUND\r\nDELETED\r\n");
+  DeletesAreCounted("meta", "HD\r\nNF\r\nHD\r\n");
+  const auto binary = [](proto::BinaryStatus status) {
+    return BinaryAnswer(proto::Opcode::kDelete, status);
+  };
+  DeletesAreCounted("binary", binary(proto::BinaryStatus::kOk) +
+                                  binary(proto::BinaryStatus::kNotFound) +
+                                  binary(proto::BinaryStatus::kOk));
+}
+
+TEST_CASE("replies that are no replies to a delete") {
+  for (const std::string name : {"text", "meta", "binary"}) {
+    CAPTURE(name);
+    for (const std::string wrong :
+         {"STORED\r\n", "EN\r\n", "END\r\n", "ERROR\r\n........................"}) {
+      Fixture fixture(name);
+      fixture.AskDelete(1);
+      const std::string error = fixture.Feed(wrong, wrong.size());
+      CHECK((error != "" || !fixture.batch.Done()));
+      if (name == "text") CHECK(error == "expected DELETED or NOT_FOUND");
+    }
+  }
+}
+
+TEST_CASE("misses are tracked, without verification too") {
+  const ProtocolOptions tracking{.track_misses = true};
+  for (const bool quiet : {false, true}) {
+    Fixture fixture(quiet ? "binary" : "text", tracking);
+    fixture.AskGet({1, 2, 3, 4});
+    const std::string replies =
+        quiet ? BinaryHit(fixture, 2, true) +
+                    BinaryAnswer(proto::Opcode::kNoop, proto::BinaryStatus::kOk)
+              : fixture.TextHit(2) + "END\r\n";
+    CHECK(fixture.Feed(replies, 10) == "");
+    CHECK(fixture.batch.missed == std::vector<uint64_t>{1, 3, 4});
+  }
+  Fixture meta("meta", tracking);
+  meta.AskGet({1});
+  meta.AskGet({2});
+  meta.AskGet({3});
+  CHECK(meta.Feed("EN\r\nVA 20\r\n" + meta.Value(2) + "\r\nEN\r\n", 9) == "");
+  CHECK(meta.batch.missed == std::vector<uint64_t>{1, 3});
+}
+
+// A reply in pieces of `step` bytes, with what was not used coming again, as the load does it;
+// returns the most bytes that came again.
+size_t FeedInSteps(Fixture& fixture, std::string_view replies, size_t step) {
+  std::string left;
+  size_t left_max = 0;
+  for (size_t at = 0; at < replies.size(); at += step) {
+    left += replies.substr(at, step);
+    std::string error;
+    left.erase(0, fixture.protocol->Consume(left, fixture.batch, fixture.tally, error));
+    REQUIRE(error == "");
+    left_max = std::max(left_max, left.size());
+  }
+  CHECK(left.empty());
+  return left_max;
+}
+
+TEST_CASE("large values are not kept") {
+  constexpr size_t kLarge = 300'000;
+  for (const std::string name : {"text", "meta"}) {
+    for (const size_t step : {1000, 4093, 16384}) {
+      Fixture fixture(name, {}, kLarge);
+      const std::string replies =
+          name == "text" ? "VALUE k00001 0 300000\r\n" + fixture.Value(1) +
+                               "\r\nVALUE k00002 0 300000\r\n" + fixture.Value(2) + "\r\nEND\r\n"
+                         : "VA 300000\r\n" + fixture.Value(1) + "\r\nVA 300000\r\n" +
+                               fixture.Value(2) + "\r\n";
+      if (name == "text") {
+        fixture.AskGet({1, 2});
+      } else {
+        fixture.AskGet({1});
+        fixture.AskGet({2});
+      }
+      CHECK(FeedInSteps(fixture, replies, step) < 100);
+      CHECK(fixture.batch.Done());
+      CHECK(fixture.tally.hits == 2);
+    }
+  }
+}
+
+TEST_CASE("large values are judged by their line end") {
+  Fixture fixture("text", {}, 300'000);
+  fixture.AskGet({1});
+  const std::string reply = "VALUE k00001 0 300000\r\n" + fixture.Value(1) + "xx";
+  CHECK(fixture.Feed(reply, 100'000) == "expected a line end behind a value");
 }
 
 TEST_CASE("text: replies, cut at every byte") {
@@ -240,6 +376,39 @@ TEST_CASE("text: verification finds the wrong key, order, flags and bytes") {
     CAPTURE(wrong);
     CHECK(ErrorOf(wrong) != "");
     CHECK(ErrorOf(wrong, false) == "");
+  }
+}
+
+TEST_CASE("meta: replies to a get of many keys, cut at every byte") {
+  const Fixture model("meta");
+  const auto hit = [&](uint64_t id) {
+    return "VA 20 k" + model.Key(id) + "\r\n" + model.Value(id) + "\r\n";
+  };
+  const std::string replies = hit(1) + hit(3) + "MN\r\nMN\r\nEN\r\n";
+  for (size_t cut = 0; cut <= replies.size(); ++cut) {
+    CAPTURE(cut);
+    Fixture fixture("meta");
+    fixture.AskGet({1, 2, 3});
+    fixture.AskGet({4, 5});
+    fixture.AskGet({6});
+    CHECK(fixture.Feed(replies, cut) == "");
+    CHECK(fixture.batch.Done());
+    CHECK(fixture.tally.requests == 3);
+    CHECK(fixture.tally.gets == 6);
+    CHECK(fixture.tally.hits == 2);
+  }
+}
+
+TEST_CASE("meta: wrong replies to a get of many keys") {
+  const Fixture model("meta");
+  const std::string body = "\r\n" + model.Value(1) + "\r\n";
+  // A value of another key, without its key, with some other flag, and the end of a single get.
+  for (const std::string& wrong : {"VA 20 k" + model.Key(4) + body, "VA 20" + body,
+                                   "VA 20 f" + model.Key(1) + body, std::string("EN\r\n")}) {
+    CAPTURE(wrong);
+    Fixture fixture("meta");
+    fixture.AskGet({1, 2});
+    CHECK(fixture.Feed(wrong, wrong.size()) != "");
   }
 }
 

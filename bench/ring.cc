@@ -71,6 +71,14 @@ io_uring_sqe* Ring::NextEntry() {
   return entry;
 }
 
+void Ring::Receive(int file_index, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  io_uring_prep_recv(entry, file_index, nullptr, 0, 0);
+  entry->flags |= IOSQE_BUFFER_SELECT | IOSQE_FIXED_FILE;
+  entry->buf_group = kBufferGroup;
+  entry->user_data = user_data;
+}
+
 void Ring::ReceiveMultishot(int file_index, uint64_t user_data) {
   io_uring_sqe* entry = NextEntry();
   io_uring_prep_recv_multishot(entry, file_index, nullptr, 0, 0);
@@ -87,9 +95,33 @@ io_uring_sqe* Ring::Send(int file_index, const char* data, size_t size_bytes, ui
   return entry;
 }
 
+io_uring_sqe* Ring::SendPieces(int file_index, const msghdr* header, uint64_t user_data) {
+  io_uring_sqe* entry = NextEntry();
+  io_uring_prep_sendmsg(entry, file_index, header, MSG_WAITALL | MSG_NOSIGNAL);
+  entry->flags |= IOSQE_FIXED_FILE;
+  entry->user_data = user_data;
+  return entry;
+}
+
+void Ring::ReserveEntries(unsigned count) {
+  while (io_uring_sq_space_left(&ring_) < count) Submit();
+}
+
 void Ring::SubmitAndWait() {
   const int rc = io_uring_submit_and_wait(&ring_, 1);
   if (rc < 0 && rc != -EINTR && rc != -EBUSY) DieErrno("waiting for completions", -rc);
+}
+
+void Ring::SubmitAndWait(uint64_t timeout_ns) {
+  if (timeout_ns == 0) return Submit();
+  __kernel_timespec timeout{};
+  timeout.tv_sec = static_cast<int64_t>(timeout_ns / 1'000'000'000);
+  timeout.tv_nsec = static_cast<long long>(timeout_ns % 1'000'000'000);
+  io_uring_cqe* first = nullptr;
+  const int rc = io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
+  if (rc < 0 && rc != -ETIME && rc != -EINTR && rc != -EBUSY) {
+    DieErrno("waiting for completions", -rc);
+  }
 }
 
 void Ring::Submit() {

@@ -36,15 +36,25 @@ class Ring {
   // A cleared submission entry; submits what is queued first when the queue is full.
   io_uring_sqe* NextEntry();
 
-  // Queues a multishot receive on a fixed file.
+  // Queue a receive on a fixed file: one, or as many as come.
+  void Receive(int file_index, uint64_t user_data);
   void ReceiveMultishot(int file_index, uint64_t user_data);
 
   // Queues a send on a fixed file. The kernel goes on after a short send (MSG_WAITALL), so anything
   // but `size_bytes` in its completion is an error. `data` must stay until the completion.
   io_uring_sqe* Send(int file_index, const char* data, size_t size_bytes, uint64_t user_data);
 
+  // The same for several pieces of memory; `header` and what it names must stay until then too.
+  io_uring_sqe* SendPieces(int file_index, const msghdr* header, uint64_t user_data);
+
+  // Makes sure that the next `count` entries are submitted together, as a chain of links must be.
+  void ReserveEntries(unsigned count);
+
   // Submits what is queued and waits until there is at least one completion.
   void SubmitAndWait();
+
+  // The same, but not longer than so many nanoseconds; 0: does not wait.
+  void SubmitAndWait(uint64_t timeout_ns);
 
   // Calls `handle(const io_uring_cqe&)` for each completion there is.
   template <typename Handle>

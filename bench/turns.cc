@@ -89,9 +89,9 @@ class Driver {
   // Stores the keys of `keyspace`, a batch a turn. `expires`: seconds from now, by a key's number.
   template <typename Expires>
   void Store(const Keyspace& keyspace, Expires expires) {
-    std::vector<char> keys(batch_ * keyspace.key_size());
-    std::vector<char> value(keyspace.value_size());
-    keyspace.WriteValue(0, value.data());
+    std::vector<char> keys(batch_ * keyspace.key_sizes().max());
+    std::vector<char> value(keyspace.value_sizes().max());
+    keyspace.WriteValue(0, 0, value.data());
     std::vector<engine::Op> ops;
     for (uint64_t id = 0; id < keyspace.key_count();) {
       ops.clear();
@@ -99,7 +99,7 @@ class Driver {
       while (ops.size() < batch_ && id < keyspace.key_count()) {
         engine::Op op;
         op.key = key;
-        op.key_size = static_cast<uint8_t>(keyspace.key_size());
+        op.key_size = static_cast<uint8_t>(keyspace.KeySize(id));
         key = keyspace.WriteKey(id, key);
         op.hash = engine::HashKey(op.key_view());
         op.verb = engine::Verb::kSet;

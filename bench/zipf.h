@@ -10,13 +10,13 @@
 #include <cmath>
 #include <cstdint>
 
-#include "bench/keyspace.h"
+#include "bench/random.h"
 
 namespace torc::bench {
 
 class Zipf {
  public:
-  // Requires n > 0, 0 < theta, theta != 1.
+  // Requires n > 0, 0 < theta.
   Zipf(uint64_t n, double theta)
       : n_(static_cast<double>(n)),
         theta_(theta),
@@ -37,9 +37,17 @@ class Zipf {
   }
 
  private:
-  // An integral of x^-theta, and its inverse.
-  double Area(double x) const { return std::pow(x, 1 - theta_) / (1 - theta_); }
-  double AreaInverse(double a) const { return std::pow(a * (1 - theta_), 1 / (1 - theta_)); }
+  // The integral of x^-theta from 1, (x^(1 - theta) - 1) / (1 - theta), and its inverse; written so
+  // that theta may be 1, where the first is the logarithm.
+  double Area(double x) const {
+    const double log_x = std::log(x);
+    const double t = (1 - theta_) * log_x;
+    return std::fabs(t) < 1e-9 ? log_x : std::expm1(t) / t * log_x;
+  }
+  double AreaInverse(double a) const {
+    const double t = std::fmax((1 - theta_) * a, -1);
+    return std::exp(std::fabs(t) < 1e-9 ? a : std::log1p(t) / t * a);
+  }
 
   double n_;
   double theta_;

@@ -9,7 +9,7 @@ namespace torc::bench {
 namespace {
 
 TEST_CASE("zipf: each rank comes as often as the law says") {
-  for (const double theta : {0.5, 0.9, 0.99, 1.2}) {
+  for (const double theta : {0.5, 0.9, 0.99, 1.0, 1.2}) {
     constexpr uint64_t kRanks = 50;
     constexpr int kDraws = 200'000;
     const Zipf zipf(kRanks, theta);

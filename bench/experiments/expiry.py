@@ -5,7 +5,7 @@ Half of the items live for 1 to `short_max` seconds, half for hours, in random o
 
 import time
 
-from bench import Server
+from harness.servers import Server
 
 from .lab import PROBE_HEAD, Client, Lab, Running, expect, probe_cells, table, wait_until
 

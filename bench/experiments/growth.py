@@ -1,6 +1,6 @@
 """The table grows from nothing to many items: what a client beside it feels."""
 
-from bench import Server
+from harness.servers import Server
 
 from .lab import PROBE_HEAD, Lab, expect, probe_cells, table
 

@@ -9,7 +9,8 @@ permission away.
 import json
 import subprocess
 
-from bench import BenchError, Server
+from harness.errors import BenchError
+from harness.servers import Server
 
 from .lab import Lab, cores, expect, table
 

@@ -3,124 +3,21 @@
 import json
 import os
 import random
-import re
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-import bench
-from bench import BenchError, Server
-from lib.ports import free_port
+# What the experiments use of the harness, they take from here.
+from harness.client import Client  # noqa: F401
+from harness.errors import BenchError
+from harness.servers import Running, Server, serving
+from harness.text import form, table  # noqa: F401
 
 # A step of an experiment that takes longer than this has hung.
 STEP_SECONDS_MAX = 1800
-
-
-class Client:
-    """One blocking connection, for questions and for values of any size."""
-
-    def __init__(self, port: int):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=120)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.reader = self.socket.makefile("rb")
-
-    def __enter__(self) -> "Client":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self.reader.close()
-        self.socket.close()
-
-    def line(self) -> str:
-        line = self.reader.readline()
-        if not line.endswith(b"\r\n"):
-            raise BenchError(f"the server closed a connection behind {line!r}")
-        return line[:-2].decode("latin-1")
-
-    def ask(self, command: str) -> str:
-        """A command with an answer of one line."""
-        self.socket.sendall(command.encode() + b"\r\n")
-        return self.line()
-
-    def set(self, key: str, value: bytes, exptime: int = 0) -> str:
-        head = f"set {key} 0 {exptime} {len(value)}\r\n".encode()
-        self.socket.sendall(head)
-        self.socket.sendall(value)
-        self.socket.sendall(b"\r\n")
-        return self.line()
-
-    def get(self, key: str) -> bytes | None:
-        first = self.ask(f"get {key}")
-        if first == "END":
-            return None
-        if not first.startswith(f"VALUE {key} "):
-            raise BenchError(f"unexpected reply: {first!r}")
-        size = int(first.rsplit(" ", 1)[1])
-        value = self.reader.read(size + 2)
-        if len(value) != size + 2 or self.line() != "END":
-            raise BenchError("a value without an end")
-        return value[:-2]
-
-    def stats(self, what: str = "") -> dict[str, str]:
-        self.socket.sendall(f"stats {what}".rstrip().encode() + b"\r\n")
-        values = {}
-        while (line := self.line()) not in ("END", "RESET"):
-            name, value = (line.split(" ", 2)[1:] + [""])[:2]
-            values[name] = value
-        return values
-
-
-class Running:
-    """A server that runs, and what can be asked of it."""
-
-    def __init__(self, name: str, pid: int, port: int):
-        self.name = name
-        self.pid = pid
-        self.port = port
-
-    def stats(self, what: str = "") -> dict[str, str]:
-        with Client(self.port) as client:
-            return client.stats(what)
-
-    def count(self, name: str) -> int:
-        return int(self.stats().get(name, 0))
-
-    def failed_stores(self) -> int:
-        """Stores that were refused although they were of a size that may be."""
-        if self.name == "torc":
-            return self.count("store_no_memory")
-        return sum(int(value) for key, value in self.stats("items").items()
-                   if key.endswith(":outofmemory"))
-
-    def resident_mb(self) -> float:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
-
-    def cpu_seconds(self) -> float:
-        """Processor time so far, of all threads, by the scheduler's clock."""
-        return sum(int(read(thread).split()[0]) for thread in self._threads()) / 1e9
-
-    def delayed_seconds(self) -> float:
-        """For how long the thread that waited most was ready and another task had its core."""
-        return max(int(read(thread).split()[1]) for thread in self._threads()) / 1e9
-
-    def _threads(self) -> list[Path]:
-        return list(Path(f"/proc/{self.pid}/task").glob("*/schedstat"))
-
-
-def read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return "0 0 0"  # the thread has ended
 
 
 class Lab:
@@ -136,13 +33,9 @@ class Lab:
     def serve(self, server: Server, memory_mb: int, *options: str, threads: int = 1,
               pinned: bool = True) -> Iterator[Running]:
         """Starts a server, on its core if it has one thread; ends it, and fails if it had ended."""
-        port = free_port()
-        command = [*server.prefix, "-l", "127.0.0.1", "-p", str(port), "-t", str(threads),
-                   "-m", str(memory_mb), "-c", "1024", *options]
-        if pinned:
-            command = ["taskset", "-c", str(self.server_core), *command]
-        with bench.started(server.name, command, port) as pid:
-            yield Running(server.name, pid, port)
+        cores = str(self.server_core) if pinned else ""
+        with serving(server, cores, memory_mb, threads, options=options) as running:
+            yield running
 
     def tool(self, name: str, core: int, port: int, options: dict) -> list[str]:
         flags = [text for key, value in options.items()
@@ -198,30 +91,6 @@ def pseudo_random_bytes(size: int, seed: int) -> bytes:
 
 
 # ---- Printing
-
-
-def table(head: list[str], rows: list[list[object]]) -> None:
-    cells = [head] + [[form(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    for row in cells:
-        line = "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width)
-                         for i, (cell, width) in enumerate(zip(row, widths)))
-        print("  " + line.rstrip())
-    sys.stdout.flush()
-
-
-def form(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.1f}" if abs(
-            value) >= 10 else f"{value:.3f}"
-    return str(value)
-
 
 PROBE_HEAD = ["p50 us", "p99 us", "p99.9 us", "max us"]
 

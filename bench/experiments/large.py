@@ -5,7 +5,8 @@ import random
 import threading
 import time
 
-from bench import BenchError, Server
+from harness.errors import BenchError
+from harness.servers import Server
 
 from .lab import (PROBE_HEAD, Client, Lab, Running, expect, probe_cells, pseudo_random_bytes, table)
 

@@ -7,8 +7,11 @@ torc is measured as it is and as a build of its own without the two stages that 
 from dataclasses import replace
 from pathlib import Path
 
-import bench
-from bench import Server
+from harness.measure import LoadGenerator
+from harness.rounds import ratio_of
+from harness.servers import Server
+from harness.text import spread
+from harness.workloads import BY_NAME, FILL_CONNECTIONS, Row
 
 from .lab import Lab, expect, table
 
@@ -31,18 +34,18 @@ def more_servers(servers: list[Server], no_prefetch: str | None) -> list[Server]
 def run(lab: Lab, server: Server, p: dict) -> dict:
     figures: dict = {}
     for title, name in ROWS.items():
-        row = next(row for row in bench.EXTRA_ROWS if row.name == name)
+        row = BY_NAME[name]
         figures[title] = [_measure(lab, server, replace(row, keys=p["items"]), p["seconds"], seed)
                           for seed in range(1, p["rounds"] + 1)]
     return figures
 
 
-def _measure(lab: Lab, server: Server, row: bench.Row, seconds: float, seed: int) -> dict:
+def _measure(lab: Lab, server: Server, row: Row, seconds: float, seed: int) -> dict:
     with lab.serve(server, row.memory_mb) as running:
-        options = ["--port", str(running.port), *bench.LOAD_COMMON, *row.load, "--keys",
-                   str(row.keys)]
-        runner = bench.LoadGenerator(str(lab.tools / "load"), lab.load_core)
-        runner.run([*options, "--fill", "--seconds", "0"])
+        options = row.options(running.port)
+        runner = LoadGenerator(str(lab.tools / "load"), lab.load_core)
+        runner.run([*row.fill_options(running.port), "--connections", str(FILL_CONNECTIONS), "--fill",
+                    "--seconds", "0"])
         return runner.run([*options, "--pid", str(running.pid), "--seed", str(seed), "--warmup",
                            str(min(0.5, seconds)), "--seconds", str(seconds)])
 
@@ -54,12 +57,12 @@ def show(results: dict[str, dict], p: dict) -> None:
         for name, r in results.items():
             rates = [s["keys_per_second"] / 1e3 for s in r[title]]
             cpu = [_cpu_us(s) for s in r[title]]
-            row = [name, bench.spread(rates), bench.spread(cpu, lambda v: f"{v:.3f}"),
+            row = [name, spread(rates), spread(cpu, lambda v: f"{v:.3f}"),
                    f"{min(s['server_cpu_share'] for s in r[title]):.0%}"]
             if torc and name != "torc":
-                row += [bench.ratios([a["keys_per_second"] / b["keys_per_second"]
-                                      for a, b in zip(torc, r[title])]),
-                        bench.ratios([_cpu_us(b) / _cpu_us(a) for a, b in zip(torc, r[title])])]
+                row += [str(ratio_of((s["keys_per_second"] for s in torc),
+                                     (s["keys_per_second"] for s in r[title]))),
+                        str(ratio_of(map(_cpu_us, r[title]), map(_cpu_us, torc)))]
             else:
                 row += ["", ""]
             rows.append(row)

@@ -4,7 +4,7 @@ Each case is filled threefold. `held` is the share of the memory that keys and v
 afterwards. Then values of nearly 1 MB are stored and read, twice as many as there is room for.
 """
 
-from bench import Server
+from harness.servers import Server
 
 from .lab import Client, Lab, expect, table
 

@@ -6,7 +6,7 @@ the first slice from which on the ratio stays within 2 % of steady. An empty ser
 same phase says what recovery can be at best: it has to be filled too.
 """
 
-from bench import Server
+from harness.servers import Server
 
 from .lab import Lab, Running, expect, table
 

@@ -7,7 +7,8 @@ probing client feels in the other experiments has its cause here, or in front of
 import json
 import subprocess
 
-from bench import BenchError, Server
+from harness.errors import BenchError
+from harness.servers import Server
 
 from .lab import STEP_SECONDS_MAX, Lab, expect, table
 

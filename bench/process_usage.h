@@ -1,4 +1,6 @@
-// The processor time that a process has used, all its threads (and its io_uring workers) together.
+// What a process has used, all its threads (and its io_uring workers) together.
+//
+// Owner: whoever measures. Affinity: one thread. Lifetime: any. Invariant: none.
 #pragma once
 
 #include <sys/types.h>
@@ -7,7 +9,7 @@
 
 namespace torc::bench {
 
-struct ProcessCpu {
+struct ProcessUsage {
   // From the scheduler's own clock, exact to nanoseconds. Time of threads that have ended is not in
   // it; neither server here ends threads while it is measured.
   uint64_t total_ns = 0;
@@ -17,12 +19,17 @@ struct ProcessCpu {
   // used, and only over a second or more.
   uint64_t user_ticks = 0;
   uint64_t system_ticks = 0;
+  // Times that its threads gave up their core to wait, and that it was taken from them.
+  uint64_t voluntary_switches = 0;
+  uint64_t involuntary_switches = 0;
+  // What it has of the machine's memory now.
+  uint64_t resident_bytes = 0;
 };
 
-// What was used between two readings.
-ProcessCpu operator-(const ProcessCpu& end, const ProcessCpu& begin);
+// What was used between two readings; of memory, what `end` found.
+ProcessUsage operator-(const ProcessUsage& end, const ProcessUsage& begin);
 
 // Ends the program if there is no such process. Needs the rights to read /proc/PID.
-ProcessCpu ReadProcessCpu(pid_t pid);
+ProcessUsage ReadProcessUsage(pid_t pid);
 
 }  // namespace torc::bench
