@@ -42,6 +42,13 @@ void WriteHex(uint32_t number, char* out) {
   std::memcpy(out, &digits, sizeof digits);
 }
 
+void WriteHash(uint64_t hash, char* out) {
+  WriteHex(static_cast<uint32_t>(hash >> 32), out);
+  WriteHex(static_cast<uint32_t>(hash), out + kHashDigits / 2);
+}
+
+uint64_t HashOf(uint64_t id, uint32_t version) { return Mix(id + (uint64_t{version} << 32)); }
+
 size_t DecimalDigits(uint64_t number) { return std::to_string(number).size(); }
 
 }  // namespace
@@ -97,13 +104,12 @@ Keyspace::Parts Keyspace::PartsOf(uint64_t id, uint32_t version, size_t size) co
   parts.head_size = std::min(size, parts.version_digits + kHashDigits);
   // What cannot be read back from the value must not be in its hash.
   if (parts.version_digits < kVersionDigits) version &= (1u << (4 * parts.version_digits)) - 1;
-  const uint64_t hash = Mix(id + (uint64_t{version} << 32));
+  const uint64_t hash = HashOf(id, version);
   char digits[kVersionDigits];
   WriteHex(version, digits);
   std::memcpy(parts.head, digits + kVersionDigits - parts.version_digits, parts.version_digits);
   char hashed[kHashDigits];
-  WriteHex(static_cast<uint32_t>(hash >> 32), hashed);
-  WriteHex(static_cast<uint32_t>(hash), hashed + 8);
+  WriteHash(hash, hashed);
   std::memcpy(parts.head + parts.version_digits, hashed, parts.head_size - parts.version_digits);
   parts.pool_offset = hash % kPoolSlack;
   return parts;
@@ -117,10 +123,17 @@ char* Keyspace::WriteValue(uint64_t id, uint32_t version, char* out) const {
 
 std::string_view Keyspace::WriteValueHead(uint64_t id, uint32_t version, char*& out) const {
   const size_t size = ValueSize(id);
+  if (size >= kValueHeadSizeMax) {  // as PartsOf has it, without the detour
+    const uint64_t hash = HashOf(id, version);
+    WriteHex(version, out);
+    WriteHash(hash, out + kVersionDigits);
+    out += kValueHeadSizeMax;
+    return {pool_.data() + hash % kPoolSlack, size - kValueHeadSizeMax};
+  }
   const Parts parts = PartsOf(id, version, size);
   std::memcpy(out, parts.head, parts.head_size);
   out += parts.head_size;
-  return std::string_view(pool_).substr(parts.pool_offset, size - parts.head_size);
+  return {pool_.data() + parts.pool_offset, size - parts.head_size};
 }
 
 std::optional<uint64_t> Keyspace::IdOf(std::string_view key) const {

@@ -264,7 +264,7 @@ class Load {
       const std::string_view bytes = ring_.ReceivedBytes(completion);
       if (connection.partial.empty()) {
         const size_t used = Answer(connection, bytes);
-        connection.partial.assign(bytes.substr(used));
+        if (used != bytes.size()) connection.partial.assign(bytes.substr(used));
       } else {
         connection.partial.append(bytes);
         connection.partial.erase(0, Answer(connection, connection.partial));

@@ -96,6 +96,7 @@ class TextProtocol final : public Protocol {
   TextProtocol(const Keyspace& keyspace, const ProtocolOptions& options)
       : Protocol(keyspace, options, "\r\n"),
         set_middle_(" 0 " + std::to_string(options.ttl_seconds) + " "),
+        set_middle_fixed_(set_middle_ + std::to_string(keyspace.value_sizes().max()) + "\r\n"),
         value_tail_(" 0 " + std::to_string(keyspace.value_sizes().max()) + "\r\n"),
         sizes_are_fixed_(keyspace.key_sizes().is_fixed() && keyspace.value_sizes().is_fixed()) {}
 
@@ -127,6 +128,7 @@ class TextProtocol final : public Protocol {
   char* EncodeSetHead(uint64_t id, char* out) const override {
     out = Append("set "sv, out);
     out = keyspace_.WriteKey(id, out);
+    if (keyspace_.value_sizes().is_fixed()) return Append(set_middle_fixed_, out);
     out = Append(set_middle_, out);
     out = AppendNumber(keyspace_.ValueSize(id), out);
     return Append("\r\n"sv, out);
@@ -207,7 +209,8 @@ class TextProtocol final : public Protocol {
     return ReadBody(in, line_size, *value_size, options_.verify, value);
   }
 
-  const std::string set_middle_;
+  const std::string set_middle_;        // between a key and a value's size
+  const std::string set_middle_fixed_;  // between a key and a value, where all have one size
   const std::string value_tail_;
   const bool sizes_are_fixed_;
 };
