@@ -93,7 +93,8 @@ class _Live:
     def is_done(self, now: float) -> bool:
         if self.over or now > self.active_at + IDLE_S:
             return True
-        return not self.pieces and self.attack.ending in ("close", "reset", "stay")
+        return (not self.pieces and self.attack.ending in ("close", "reset", "stay")
+                and now >= self.active_at + self.attack.pause_s)
 
 
 def run(seed: str, numbers: range, doors: Doors, hold: bool) -> None:
@@ -115,7 +116,7 @@ def run(seed: str, numbers: range, doors: Doors, hold: bool) -> None:
                 _watch(selector, live[-1])
             if not live:
                 break
-            for key, mask in selector.select(0.02):
+            for key, mask in selector.select(0.005):
                 key.data.go_on(mask)
                 _watch(selector, key.data)
             now = time.monotonic()

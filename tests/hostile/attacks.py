@@ -22,6 +22,9 @@ from binary_commands import OPCODES, packet
 
 PROTO = Path(__file__).resolve().parent.parent.parent / "proto"
 DATAGRAM_MAX = 60_000
+# One in so many asks for large values, takes none and stays: what it was to be sent is pinned, and
+# must be free when it has gone.
+HOLDER_EVERY = 12
 USER, PASSWORD = "hostile", "hostile too"
 KEYS = (b"ks0", b"ks1", b"ks2", b"bigs", b"ns0")  # keys of the differential test's commands
 
@@ -35,15 +38,22 @@ class Attack:
     # close, reset (SO_LINGER 0), wait for what comes and then close, half (close, then wait), or
     # stay: silent, and open until the round is over.
     ending: str
+    pause_s: float  # before a close or a reset: what was asked for is on its way by then
 
 
 def make(seed: str, number: int, doors: tuple[str, ...], locked: bool) -> Attack:
     """Attack `number` of a seed. `locked`: the server wants a password."""
     rng = random.Random(f"{seed}:{number}")
     door = rng.choice(doors)
-    if door == "udp":
+    if door == "udp" and number % HOLDER_EVERY:
         pieces = [_datagram(rng) for _ in range(rng.choice((1, 1, 3, 8)))]
-        return Attack(number, door, tuple(pieces), rng.random() < 0.6, rng.choice(("close", "wait")))
+        return Attack(number, door, tuple(pieces), rng.random() < 0.6,
+                      rng.choice(("close", "wait")), 0)
+    if number % HOLDER_EVERY == 0:
+        data = _greed(rng, 60_000, 100)
+        if locked:
+            data = right_credentials()[data[0] == 0x80] + data
+        return Attack(number, "tcp", (data,), False, "stay", 0)
     data = _stream(rng)
     if locked:
         data = _credentials(rng) + data
@@ -51,14 +61,15 @@ def make(seed: str, number: int, doors: tuple[str, ...], locked: bool) -> Attack
     if rng.random() < 0.3:
         data = data[: rng.randint(0, len(data))]
     pieces = _cut(rng, data)
-    return Attack(number, door, tuple(pieces), ending != "stay" and rng.random() < 0.6, ending)
+    return Attack(number, door, tuple(pieces), ending != "stay" and rng.random() < 0.6, ending,
+                  rng.choice((0, 0.003, 0.03)))
 
 
 # -- where bytes come from --
 
 
 def _stream(rng: random.Random) -> bytes:
-    source = rng.choices((_commands, _seed_text, _greed, _junk), (60, 25, 10, 5))[0]
+    source = rng.choices((_commands, _seed_text, _greed, _junk), (50, 25, 20, 5))[0]
     data = source(rng)
     if rng.random() < 0.15:
         return data
@@ -86,11 +97,11 @@ def _seed_text(rng: random.Random) -> bytes:
     return b"".join(rng.choices(_seeds(), k=rng.choice((1, 2, 5))))
 
 
-def _greed(rng: random.Random) -> bytes:
-    """A large value, and far more gets of it than a socket holds."""
+def _greed(rng: random.Random, sixteens: int = 0, gets: int = 0) -> bytes:
+    """A large value, and mostly far more gets of it than a socket holds."""
     key = rng.choice(KEYS)
-    value = rng.randbytes(16) * rng.choice((10, 300, 2000, 20_000, 60_000))
-    gets = rng.choice((3, 30))
+    value = rng.randbytes(16) * (sixteens or rng.choice((10, 300, 2000, 20_000, 60_000)))
+    gets = gets or rng.choice((3, 30, 100))
     if rng.random() < 0.5:
         return (b"set %s 0 0 %d\r\n%s\r\n" % (key, len(value), value)
                 + rng.choice((b"get %s\r\n", b"mg %s v k q\r\n", b"gets %s x\r\n")) % key * gets)
@@ -116,15 +127,22 @@ def _datagram(rng: random.Random) -> bytes:
     return datagram[: rng.randint(0, 12)] if rng.random() < 0.05 else datagram
 
 
+def right_credentials() -> list[bytes]:
+    """What opens the door: as a line, and as a packet."""
+    words = f"{USER} {PASSWORD}".encode()
+    return [b"set x 0 0 %d\r\n%s\r\n" % (len(words), words),
+            b"".join(packet(OPCODES["sasl_auth"], b"PLAIN", value=_plain()))]
+
+
+def _plain() -> bytes:
+    return f"\0{USER}\0{PASSWORD}".encode()
+
+
 def _credentials(rng: random.Random) -> bytes:
     """What opens the door, most of the time; or nearly does."""
-    words = f"{USER} {PASSWORD}".encode()
-    line = b"set x 0 0 %d\r\n%s\r\n" % (len(words), words)
-    plain = f"\0{USER}\0{PASSWORD}".encode()
-    packets = b"".join(packet(OPCODES["sasl_auth"], b"PLAIN", value=plain))
-    steps = b"".join(packet(OPCODES["sasl_list"]) + packet(OPCODES["sasl_step"], b"PLAIN",
-                                                           value=plain) + [packets])
-    said = bytearray(rng.choice((line, packets, packets, steps, b"")))
+    line, sasl = right_credentials()
+    steps = packet(OPCODES["sasl_list"]) + packet(OPCODES["sasl_step"], b"PLAIN", value=_plain())
+    said = bytearray(rng.choice((line, line, sasl, sasl, b"".join(steps) + sasl, b"")))
     if rng.random() < 0.4:
         rng.choice(MUTATIONS)(rng, said)
     return bytes(said)
