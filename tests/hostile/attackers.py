@@ -1,7 +1,7 @@
 """Carries out attacks, many at once: a process of its own, so that a witness waits for no attacker.
 
-Nothing here judges. What a server answers is read, or not, and forgotten; how long an attacker waits
-decides how hard it presses, and never what passes.
+Nothing here judges. What a server answers is read, or not, and forgotten; how long an attacker
+waits decides how hard it presses, and never what passes.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class _Live:
         self.over = False
 
     def events(self) -> int:
-        reads = self.attack.reads or self.attack.ending in ("wait", "half") and not self.pieces
-        # Of a socket that is left alone, only errors are told.
-        return (selectors.EVENT_READ if reads else 0) | (selectors.EVENT_WRITE if self.pieces else 0)
+        waits = self.attack.ending in ("wait", "half") and not self.pieces
+        reads = self.attack.reads or waits
+        return selectors.EVENT_READ * reads | selectors.EVENT_WRITE * bool(self.pieces)
 
     def go_on(self, mask: int) -> None:
         self.active_at = time.monotonic()

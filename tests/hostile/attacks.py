@@ -1,9 +1,9 @@
 """What hostile clients do, as data: every attack follows from a seed and a number.
 
 An `Attack` is the pieces that one connection sends and how it behaves meanwhile. Its bytes begin as
-something sensible: commands of tests/differential, a seed of proto's fuzzers, a large value and many
-gets of it. Then they are mutated: bits, lengths and magics flipped, parts cut out, doubled, swapped
-or torn off, words of the fuzzers' dictionaries put in. No attack names a key of a witness.
+something sensible: commands of tests/differential, a seed of proto's fuzzers, a large value and
+many gets of it. Then they are mutated: bits, lengths and magics flipped, parts cut out, doubled,
+swapped or torn off, words of the fuzzers' dictionaries put in. No attack names a key of a witness.
 """
 
 from __future__ import annotations

@@ -214,7 +214,8 @@ class BinarySpeaker:
         # A touch tells the flags.
         if (opcode != OPCODES[self._NAMES[op.kind] + "q" * op.quiet] or key
                 or len(extras) != (4 if op.kind == "touch" and status == 0 else 0)):
-            raise Wrong(f"{op.kind} {op.keys} is answered with opcode {opcode}, {extras!r}, {key!r}")
+            raise Wrong(f"{op.kind} {op.keys} is answered with opcode {opcode}, {extras!r}, "
+                        f"{key!r}")
         if status == 0 and op.kind == "incr":
             return Outcome("done", number=struct.unpack(">Q", value)[0])
         outcome = {0: DONE, 1: ABSENT, 2: PRESENT, 5: ABSENT, 0x82: REFUSED}.get(status)
@@ -230,8 +231,8 @@ class BinarySpeaker:
             if (opcode, status, extras, key, value) == (OPCODES["noop"], 0, b"", b"", b""):
                 return found
             if opcode != OPCODES["getkq"] or status or len(extras) != 4 or key not in keys:
-                raise Wrong(f"getkq of {op.keys} is answered with opcode {opcode}, status {status}, "
-                            f"{extras!r}, {key!r}, {value[:100]!r}")
+                raise Wrong(f"getkq of {op.keys} is answered with opcode {opcode}, status "
+                            f"{status}, {extras!r}, {key!r}, {value[:100]!r}")
             found[key] = (struct.unpack(">I", extras)[0], value)
 
     def _packet(self, opaque: int, may_be_silent: bool) -> tuple:

@@ -1,9 +1,9 @@
 """The well-behaved: connections whose keys nobody else names, and which know what these must hold.
 
 A witness stores values that are a function of key and version, and notes what its commands have
-made of them. From then on the server may say that a key is absent, for it may evict, and anybody may
-flush; it must never give a byte that is not that value's. What was seen to be absent stays absent,
-until the witness stores it again.
+made of them. From then on the server may say that a key is absent, for it may evict, and anybody
+may flush; it must never give a byte that is not that value's. What was seen to be absent stays
+absent, until the witness stores it again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Witness:
         self._plain[0] = self._plain[0].ljust(250, b"x")
         self._counters = [prefix + b"n%d" % i for i in range(COUNTER_KEYS)]
         self._large = [prefix + b"large%d" % i for i in range(LARGE_KEYS)]
-        # What the server holds, unless it has evicted it: flags and value. None: nothing for certain.
+        # What the server holds, unless it was evicted: flags and value. None: nothing, for certain.
         self._held: dict[bytes, tuple[int, bytes] | None] = {}
         # Keys never stored are asked for, too: nothing of anybody's may be found there.
         self._never = prefix + b"never"
@@ -156,7 +156,7 @@ class Witness:
 class DatagramWitness:
     """Reads by UDP what it has stored by TCP. A datagram may be lost; what comes must be right."""
 
-    ANSWER_S = 0.2
+    ANSWER_S = 1.0
 
     def __init__(self, name: str, seed: str, client: Client, port: int):
         self.name = name
