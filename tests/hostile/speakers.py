@@ -58,6 +58,8 @@ _WORDS = {
 
 
 class TextSpeaker:
+    QUIET_SETS = 0.3  # how many of its sets are
+
     def __init__(self, client: Client):
         self.client = client
 
@@ -114,6 +116,9 @@ class TextSpeaker:
 
 class MetaSpeaker(TextSpeaker):
     """Opaques that must come back, keys in base64 in gets, which are quiet on a miss."""
+
+    # A quiet ms tells of a failure in a line without its opaque: whose it is, nobody can say.
+    QUIET_SETS = 0
 
     def begin(self) -> None:
         self._serials = itertools.count()
@@ -180,6 +185,8 @@ class MetaSpeaker(TextSpeaker):
 
 class BinarySpeaker:
     """Quiet stores, and gets that are quiet on a miss, closed by a noop."""
+
+    QUIET_SETS = 0.3
 
     # The opcode of each kind of operation.
     _NAMES = {"set": "set", "add": "add", "append": "append", "incr": "incr", "delete": "delete",

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable
 
 from lib.client import Client
-from speakers import (BinarySpeaker, MetaSpeaker, Operation, Outcome, TextSpeaker, Wrong)
+from speakers import BinarySpeaker, MetaSpeaker, Operation, Outcome, TextSpeaker, Wrong
 
 # Larger ones may be called absent for want of room among those being sent, and be there again.
 ALWAYS_FOUND_BYTES_MAX = 4096
@@ -96,20 +96,14 @@ class Witness:
             key, size = rng.choice(self._plain), min(size, 500)
         return Operation(kind, (key,), content(key, self._version, size),
                          0 if kind == "append" else rng.choice((0, 7, rng.getrandbits(32))),
-                         quiet=kind == "set" and rng.random() < 0.3 and self._may_be_quiet())
-
-    def _may_be_quiet(self) -> bool:
-        # A quiet ms tells of a failure in a line without its opaque: whose it is, nobody can say.
-        return not isinstance(self._speaker, MetaSpeaker)
+                         quiet=kind == "set" and rng.random() < self._speaker.QUIET_SETS)
 
     # -- what it holds the server to --
 
     def _judge(self, op: Operation, outcome: Outcome) -> None:
-        if op.kind == "get":
-            for key in op.keys:
-                self._judge_get(key, outcome.found.get(key))
-            return
-        if op.kind == "noop":
+        for key in op.keys if op.kind == "get" else ():
+            self._judge_get(key, outcome.found.get(key))
+        if op.kind in ("get", "noop"):
             return
         held = self._held.get(op.key)
         if outcome.said == "absent" and op.kind in ("incr", "delete", "touch"):
