@@ -16,7 +16,6 @@ import attacks
 
 LIVE_MAX = 40
 STAYING_MAX = 24
-IDLE_S = 0.15  # an attack that has neither sent nor received for so long goes on to its end
 RECEIVE_BUFFER_BYTES = 8192
 
 
@@ -91,7 +90,7 @@ class _Live:
         self.sock.close()
 
     def is_done(self, now: float) -> bool:
-        if self.over or now > self.active_at + IDLE_S:
+        if self.over or now > self.active_at + self.attack.patience_s:
             return True
         return (not self.pieces and self.attack.ending in ("close", "reset", "stay")
                 and now >= self.active_at + self.attack.pause_s)

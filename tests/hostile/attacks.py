@@ -39,6 +39,7 @@ class Attack:
     # stay: silent, and open until the round is over.
     ending: str
     pause_s: float  # before a close or a reset: what was asked for is on its way by then
+    patience_s: float = 0.15  # without progress for so long, it goes on to its end
 
 
 def make(seed: str, number: int, doors: tuple[str, ...], locked: bool) -> Attack:
@@ -53,7 +54,7 @@ def make(seed: str, number: int, doors: tuple[str, ...], locked: bool) -> Attack
         data = _greed(rng, 60_000, 100)
         if locked:
             data = right_credentials()[data[0] == 0x80] + data
-        return Attack(number, "tcp", (data,), False, "stay", 0)
+        return Attack(number, "tcp", (data,), False, "stay", 0, patience_s=5)
     data = _stream(rng)
     if locked:
         data = _credentials(rng) + data
