@@ -29,7 +29,7 @@
 
 #include "bench/die.h"
 #include "bench/flags.h"
-#include "bench/process_cpu.h"
+#include "bench/process_usage.h"
 #include "bench/stream.h"
 #include "proto/binary/encoder.h"
 
@@ -282,11 +282,11 @@ int Main(int argc, char** argv) {
   Stream control(port);
   const RingCounts counts_before = ReadRingCounts(control);
   const uint64_t segments_before = segments();
-  const ProcessCpu cpu_before = pid == 0 ? ProcessCpu{} : ReadProcessCpu(pid);
+  const ProcessUsage cpu_before = pid == 0 ? ProcessUsage{} : ReadProcessUsage(pid);
   const uint64_t begin_ns = MonotonicNs();
   Run(connections, batches, pause_us, &first_reply);
   const uint64_t end_ns = MonotonicNs();
-  const ProcessCpu cpu = pid == 0 ? ProcessCpu{} : ReadProcessCpu(pid) - cpu_before;
+  const ProcessUsage cpu = pid == 0 ? ProcessUsage{} : ReadProcessUsage(pid) - cpu_before;
   const RingCounts counts = ReadRingCounts(control);
 
   uint64_t wait_ns_max = 0;

@@ -31,6 +31,7 @@ struct Functions {
   decltype(&sasl_listmech) listmech = nullptr;
   decltype(&sasl_server_start) server_start = nullptr;
   decltype(&sasl_server_step) server_step = nullptr;
+  decltype(&sasl_getprop) getprop = nullptr;
   decltype(&sasl_dispose) dispose = nullptr;
   decltype(&sasl_errstring) errstring = nullptr;
 };
@@ -107,14 +108,22 @@ int (*Erased(Function* function))() {
 
 class CyrusSession final : public Session {
  public:
-  explicit CyrusSession(const Functions& functions) : functions_(functions) {}
+  CyrusSession(const Functions& functions, const std::string& host)
+      : functions_(functions), host_(host) {}
   ~CyrusSession() override { End(); }
 
   // False: no memory.
   [[nodiscard]] bool Begin() {
     End();
-    return functions_.server_new(kServiceName, nullptr, nullptr, nullptr, nullptr, nullptr, 0,
-                                 &connection_) == SASL_OK;
+    return functions_.server_new(kServiceName, host_.empty() ? nullptr : host_.c_str(), nullptr,
+                                 nullptr, nullptr, nullptr, 0, &connection_) == SASL_OK;
+  }
+
+  // The name of this host, as the library found it.
+  std::string Host() const {
+    const void* name = nullptr;
+    const int result = functions_.getprop(connection_, SASL_SERVERFQDN, &name);
+    return result == SASL_OK && name != nullptr ? static_cast<const char*>(name) : "";
   }
 
   std::string_view Mechanisms() override {
@@ -165,6 +174,7 @@ class CyrusSession final : public Session {
   }
 
   const Functions& functions_;
+  const std::string& host_;
   sasl_conn_t* connection_ = nullptr;
   std::string mechanism_;
   bool under_way_ = false;
@@ -197,6 +207,7 @@ class CyrusLibrary final : public Library {
                        Find("sasl_listmech", &functions_.listmech) &&
                        Find("sasl_server_start", &functions_.server_start) &&
                        Find("sasl_server_step", &functions_.server_step) &&
+                       Find("sasl_getprop", &functions_.getprop) &&
                        Find("sasl_dispose", &functions_.dispose) &&
                        Find("sasl_errstring", &functions_.errstring);
     if (!found) {
@@ -218,8 +229,12 @@ class CyrusLibrary final : public Library {
       return false;
     }
     started_ = true;
-    const std::unique_ptr<Session> session = NewSession();
-    if (session == nullptr || session->Mechanisms().empty()) {
+    // Each session that is not told the host's name has the resolver look for it, which may take
+    // seconds where the name is in no file, and would let any client hold up its shard.
+    CyrusSession session(functions_, host_);
+    const bool begun = session.Begin();
+    if (begun) host_ = session.Host();
+    if (!begun || session.Mechanisms().empty()) {
       *error =
           "-S: Cyrus SASL offers no mechanism: install some (Debian: libsasl2-modules), and see "
           "mech_list in memcached.conf";
@@ -229,7 +244,7 @@ class CyrusLibrary final : public Library {
   }
 
   std::unique_ptr<Session> NewSession() override {
-    auto session = std::make_unique<CyrusSession>(functions_);
+    auto session = std::make_unique<CyrusSession>(functions_, host_);
     if (!session->Begin()) return nullptr;
     return session;
   }
@@ -244,6 +259,7 @@ class CyrusLibrary final : public Library {
   Settings settings_;
   std::array<sasl_callback_t, 4> callbacks_{};
   Functions functions_;
+  std::string host_;  // empty until the library has found it, at start
   void* object_ = nullptr;
   bool started_ = false;
 };

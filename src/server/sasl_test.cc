@@ -2,11 +2,21 @@
 #include "src/server/sasl.h"
 
 #include <doctest/doctest.h>
+#include <netdb.h>
 
 #include <cstdlib>
 #include <string>
 
 #include "src/server/auth.h"
+
+static int resolver_calls = 0;
+
+// In the place of libc's, for the library too: it finds the program's symbols first.
+extern "C" int getaddrinfo(const char*, const char*, const addrinfo*, addrinfo** found) {
+  ++resolver_calls;
+  *found = nullptr;
+  return EAI_FAIL;
+}
 
 namespace torc::server::sasl {
 namespace {
@@ -39,6 +49,16 @@ TEST_CASE_FIXTURE(WithUsers, "PLAIN: users of the file are let in, and nobody el
   }
   // After any number of failures.
   CHECK(session->Start("PLAIN", "\0user\0pass"sv).outcome == Outcome::kDone);
+}
+
+// Each session had the library look for the host's name: a client that began them could hold up its
+// shard for as long as a name server took.
+TEST_CASE_FIXTURE(WithUsers, "a session asks no name server") {
+  resolver_calls = 0;
+  const std::unique_ptr<Session> session = library->NewSession();
+  CHECK(session->Start("PLAIN", "\0user\0pass"sv).outcome == Outcome::kDone);
+  CHECK(session->Start("PLAIN", "\0user\0pass"sv).outcome == Outcome::kDone);
+  CHECK(resolver_calls == 0);
 }
 
 TEST_CASE_FIXTURE(WithUsers, "the file is asked anew each time") {
