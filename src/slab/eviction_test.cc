@@ -188,7 +188,7 @@ TEST_CASE("the policy's records stay true under all that can happen to an item")
 // large.
 TEST_CASE("a search among pieces is bounded, and goes on where it ended") {
   const SizeClasses classes(uint64_t{64} << 20);
-  const uint32_t pages = 64;
+  const uint32_t pages = 256;
   void* const memory = std::aligned_alloc(classes.page_size(), (pages + 1) << classes.page_shift());
   {
     Arena arena(static_cast<char*>(memory), pages, pages, classes);

@@ -281,6 +281,8 @@ class Partition {
   // while nothing is stored, so that an idle hour makes nothing old.
   uint32_t clock() const { return static_cast<uint32_t>(stored_bytes_ >> classes_.page_shift()); }
   uint64_t BytesHeld(uint32_t size_class) const;
+  // Nothing has been stored in the class for long.
+  bool IsIdle(uint32_t size_class) const;
   // How often a class would have turned over in the recent past with a page more, or less; to
   // compare. By what was stored, not evicted: a class that fills a page it was given evicts nothing
   // meanwhile, and would look slow and lose it again. 0: nothing is stored lately, or it is closed.
