@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Counts what a batch of replies costs torc in system calls, submissions, segments and processor
 time, for the ways of joining the sends of a batch: none, MSG_MORE, TCP_CORK, and as torc does it.
 The ways take turns (A B C D A B C D). docs/segments.md has the table and says what follows from it.
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import bench
-from bench import BenchError
-from lib.ports import free_port
+from harness.errors import BenchError
+from harness.servers import started
+from lib.ports import free_port  # harness.servers has made tests/ known
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, prefix: list[str], load: Load) -> dict:
     port = free_port()
     command = [*prefix, "-l", "127.0.0.1", "-p", str(port), "-t", str(load.threads), "-m", "128"]
     batches = max(2, load.batches // (100 if arguments.tiny else 1))
-    with bench.started("torc", command, port) as pid:
+    with started("torc", command, port) as pid:
         done = subprocess.run(
             [arguments.segments, "--port", str(port), "--server-pid", str(pid),
              "--work", load.work, "--batch", str(load.batch),

@@ -24,8 +24,6 @@ import replay  # noqa: E402
 from tests.lib.server import Program  # noqa: E402
 
 TITLE = "memory: bytes an item, and the hit ratio over memory"
-# Where the traces are, unless TORC_TRACES says; without them, a made-up one is replayed.
-TRACES = ROOT.parent / "shared" / "traces"
 REPLAY_RUN = 8
 PER_SCALE = {
     # -m of the density, its rows; -m of the replays, requests of each
@@ -66,12 +64,12 @@ def run(bench: Bench, servers: list[Server], scale: str) -> dict:
 
 
 def traces(scale: str, requests: int) -> list[tuple[str, list[int]]]:
-    folder = Path(os.environ.get("TORC_TRACES", TRACES))
-    files = sorted(folder.glob("*.u32.zst")) if scale != "tiny" else []
+    folder = os.environ.get("TORC_TRACES")
+    files = sorted(Path(folder).glob("*.u32.zst")) if folder and scale != "tiny" else []
     if not files:
         if scale != "tiny":
-            print(f"note: no traces in {folder} (TORC_TRACES names another folder): a made-up one",
-                  file=sys.stderr)
+            print("note: TORC_TRACES names no folder with traces (*.u32.zst): a made-up one is "
+                  "replayed", file=sys.stderr)
         return [("made up", made_up(requests))]
     if scale == "quick":
         files = files[:1]

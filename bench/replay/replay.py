@@ -13,6 +13,7 @@ Keys and sizes are those of bench/simulator/trace.h. Needs `zstd` to unpack (Deb
 
 import argparse
 import array
+import os
 import shlex
 import socket
 import subprocess
@@ -48,8 +49,9 @@ class Server:
 
     def __init__(self, command, mib, threads):
         port = free_port()
+        as_root = ["-u", "root"] if os.geteuid() == 0 else []
         self.process = subprocess.Popen(
-            shlex.split(command) + ["-l", "127.0.0.1", "-p", str(port), "-U", "0",
+            shlex.split(command) + as_root + ["-l", "127.0.0.1", "-p", str(port), "-U", "0",
                                     "-m", str(mib), "-t", str(threads)],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 10

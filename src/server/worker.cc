@@ -387,6 +387,7 @@ bool Worker::ReadReady() {
 }
 
 void Worker::AfterRead(Connection& c, Reader::Step stop) {
+  c.goes_on = false;
   switch (stop) {
     case Reader::Step::kInput:
       if (c.read_closed) {

@@ -35,9 +35,9 @@ constexpr uint32_t kFadeParts = 1;
 // A class that nothing was stored in while this part of the memory was stored elsewhere, and while
 // at an even pace it would have got so many stores, has no demand: what will be stored there is not
 // known, and what is read there moves (DrainStep). The first alone takes the pages of classes with
-// a few chunks, which get a store now and then: with shards of 8 MB it cost 4 to 13 % more misses.
+// few chunks, which get a store now and then: with shards of 8 MB it cost 4 to 13 % more misses.
 constexpr uint32_t kIdleParts = 16;
-constexpr uint64_t kIdleStores = 64;
+constexpr uint64_t kIdleStores = 256;
 
 // Evictions in one turn for the sake of pages: a bound on how long a large item holds up a turn,
 // about 0.2 ms.
@@ -692,13 +692,15 @@ bool Partition::GrantIsVoid() const {
 
 bool Partition::BeginMoveTo(uint32_t size_class) {
   if (drain_page_ != 0) return false;
-  const bool again = granted_ == size_class;
-  if (granted_ != kNoClass && (again ? granted_pages_ == kGrantedPagesMax : !GrantIsVoid())) {
-    return false;
-  }
+  const bool under_way = granted_ != kNoClass && !GrantIsVoid();
+  const bool again = under_way && granted_ == size_class;
+  if (under_way && (!again || granted_pages_ == kGrantedPagesMax)) return false;
+  const uint32_t coming = pages_coming();
   if (!DeservesPage(size_class) ||
       !FreeUpPage(size_class, Choice::kWorthless, TurnoverWithPageMore(size_class) / kMoveGain))
     return false;
+  // What was evicted may have been a chained item of pieces alone: no page comes of it.
+  if (drain_page_ == 0 && pages_coming() == coming) return true;
   granted_ = size_class;
   granted_pages_ = again ? granted_pages_ + 1 : 1;
   granted_turn_ = turn_;
@@ -781,10 +783,13 @@ bool Partition::IsKept(const Item& item) const {
          item.access_count() != 0 && !item.DeadAt(deadline());
 }
 
-uint32_t Partition::KeptFrom(uint32_t chunk) const {
+uint32_t Partition::KeptFrom(uint32_t chunk, uint32_t refuge) const {
   const uint32_t end = std::min(chunk + kRefugeBatch, arena_.page(drain_page_).cut);
   uint32_t kept = 0;
-  for (; chunk < end; ++chunk) kept += IsKept(*arena_.ChunkAt(drain_page_, chunk));
+  for (; chunk < end; ++chunk) {
+    const Item* const item = arena_.ChunkAt(drain_page_, chunk);
+    kept += IsKept(*item) && RefugeOf(item) == refuge;
+  }
   return kept;
 }
 
@@ -809,7 +814,7 @@ bool Partition::DrainStep() {
       }
       // Others make room for it and for those behind it, a few turns from now. It waits while they
       // do, but not for ever: what comes free may be taken by stores.
-      if (supply_[refuge].limbo == 0) EvictFrom(refuge, KeptFrom(drain_chunk_));
+      if (supply_[refuge].limbo == 0) EvictFrom(refuge, KeptFrom(drain_chunk_, refuge));
       if (supply_[refuge].limbo > 0 && ++drain_waits_ < kDrainWaitsMax) return false;
     }
     drain_waits_ = 0;

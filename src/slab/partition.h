@@ -261,8 +261,9 @@ class Partition {
   bool DrainStep();
   // A live item that moves to another chunk when its page is drained.
   bool IsKept(const Item& item) const;
-  // How many there are in the page that is drained, in the next chunks from this one on.
-  uint32_t KeptFrom(uint32_t chunk) const;
+  // How many of those that move to one class there are in the page that is drained, in the next
+  // chunks from this one on.
+  uint32_t KeptFrom(uint32_t chunk, uint32_t refuge) const;
   // Where an item that is not chained goes when its page is drained: its class, or the one that it
   // would be stored in today, if its own was closed.
   uint32_t RefugeOf(const Item* item) const;
