@@ -1,16 +1,17 @@
 // Stores many items as fast as the server takes them: quiet sets of the binary protocol, in
 // batches.
 //
-//   connections, a thread each:  | setq setq setq ... noop |  a batch of keys each, the next one
-//   that
-//                                                             nobody has yet; the no-op's reply
-//                                                             says that all before it is done
+//   each connection, in a thread of its own:  | setq setq setq ... noop |
+//
+// A batch is the next keys that no thread has taken; the reply to its no-op says that all before it
+// is done.
 
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "bench/cache_client.h"
