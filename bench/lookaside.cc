@@ -4,18 +4,18 @@
 // bytes were stored as the memory has.
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "bench/cache_client.h"
+#include "bench/clock.h"
 #include "bench/die.h"
 #include "bench/flags.h"
 #include "bench/keyspace.h"
-#include "bench/stream.h"
 #include "bench/zipf.h"
+#include "src/client/client.h"
 
 namespace torc::bench {
 namespace {
@@ -34,7 +34,7 @@ Gets keys by Zipf's law and stores what was missed, until enough was stored. Pri
   --value-size BYTES     (100)
   --theta THETA          of Zipf's law; not 1 (0.9)
   --connections N        (8)
-  --multiget N           keys of a get (16)
+  --multiget N           keys of a get, on average (16)
   --seed N               of the order of keys (1)
 )";
 
@@ -47,9 +47,8 @@ struct Slice {
 
 class Lookaside {
  public:
-  Lookaside(Flags flags)
-      : port_(static_cast<uint16_t>(flags.Number("port", 11211))),
-        memory_(flags.Real("memory", 67108864)),
+  explicit Lookaside(Flags flags)
+      : memory_(flags.Real("memory", 67108864)),
         turnovers_(flags.Real("turnovers", 3)),
         slices_(flags.Number("slices", 10)),
         gets_max_(flags.Number("gets-max", 1'000'000'000)),
@@ -60,16 +59,16 @@ class Lookaside {
                                      static_cast<double>(key_size_ + value_size_)))),
         keyspace_(flags.Text("key-prefix", "k"), keys_, key_size_, value_size_),
         zipf_(keys_, flags.Real("theta", 0.9)),
-        multiget_(flags.Number("multiget", 16)),
-        random_(Mix(flags.Number("seed", 1))) {
-    const uint64_t connections = flags.Number("connections", 8);
+        random_(Mix(flags.Number("seed", 1))),
+        connections_(std::max<uint64_t>(1, flags.Number("connections", 8))),
+        cache_(ServerAt(static_cast<uint16_t>(flags.Number("port", 11211)), connections_)),
+        ids_(connections_ * flags.Number("multiget", 16)),
+        keys_text_(ids_.size() * key_size_, 0),
+        values_(ids_.size() * value_size_, 0) {
     flags.RefuseOthers();
-    if (slices_ == 0 || multiget_ == 0 || connections == 0) Die("a number of 0 makes no sense");
-    for (uint64_t i = 0; i < connections; ++i) streams_.emplace_back(port_);
-    asked_.resize(connections);
+    if (slices_ == 0 || ids_.empty()) Die("a number of 0 makes no sense");
   }
 
-  // Rounds: every connection asks, then every connection reads and stores what it missed.
   void Run() {
     const double slice_bytes = memory_ / static_cast<double>(slices_);
     const double bytes_max = memory_ * turnovers_;
@@ -109,79 +108,37 @@ class Lookaside {
   }
 
  private:
+  // Asks for keys, and stores what was not there.
   void Round(Slice& slice) {
-    for (size_t c = 0; c < streams_.size(); ++c) {
-      std::vector<uint64_t>& asked = asked_[c];
-      asked.clear();
-      out_ = "get";
-      while (asked.size() < multiget_) {
-        const uint64_t id = zipf_.Next(random_);
-        // A key twice in one get would be stored twice.
-        if (std::find(asked.begin(), asked.end(), id) != asked.end() && asked.size() < keys_)
-          continue;
-        asked.push_back(id);
-        out_ += ' ';
-        AppendKey(id);
-      }
-      out_ += "\r\n";
-      streams_[c].Send(out_);
+    std::vector<client::Operation> gets;
+    for (size_t i = 0; i < ids_.size(); ++i) {
+      ids_[i] = zipf_.Next(random_);
+      char* const key = keys_text_.data() + i * key_size_;
+      keyspace_.WriteKey(ids_[i], key);
+      gets.push_back({.verb = client::Verb::kGet, .key = {key, key_size_}});
     }
-    for (size_t c = 0; c < streams_.size(); ++c) {
-      const uint64_t missed = ReadGet(streams_[c], asked_[c]);
-      slice.gets += multiget_;
-      slice.hits += multiget_ - missed;
-    }
-    for (size_t c = 0; c < streams_.size(); ++c) {
-      out_.clear();
-      for (const uint64_t id : asked_[c]) {
-        out_ += "set ";
-        AppendKey(id);
-        out_ += " 0 0 " + std::to_string(value_size_) + "\r\n";
-        const size_t size = out_.size();
-        out_.resize(size + value_size_);
-        keyspace_.WriteValue(id, 0, out_.data() + size);
-        out_ += "\r\n";
+    const std::vector<client::Result> read = cache_.Run(gets);
+
+    std::vector<client::Operation> sets;
+    char* value = values_.data();
+    for (size_t i = 0; i < read.size(); ++i) {
+      ++slice.gets;
+      if (read[i].ok()) {
+        ++slice.hits;
+        continue;
       }
-      streams_[c].Send(out_);
+      if (read[i].status != client::Status::kNotFound) Die("a get failed: " + Words(read[i]));
+      sets.push_back(
+          {.verb = client::Verb::kSet, .key = gets[i].key, .value = {value, value_size_}});
+      value = keyspace_.WriteValue(ids_[i], 0, value);
     }
-    for (size_t c = 0; c < streams_.size(); ++c) {
-      for (size_t i = 0; i < asked_[c].size(); ++i) {
-        slice.stored_bytes += key_size_ + value_size_;
-        const std::string_view answer = streams_[c].Line();
-        if (answer != "STORED") ++failed_[std::string(answer)];
-      }
+    for (const client::Result& stored : cache_.Run(sets)) {
+      slice.stored_bytes += key_size_ + value_size_;
+      if (stored.status > client::Status::kServerError) Die("a set failed: " + Words(stored));
+      if (!stored.ok()) ++failed_[stored.text];
     }
   }
 
-  void AppendKey(uint64_t id) {
-    const size_t size = out_.size();
-    out_.resize(size + key_size_);
-    keyspace_.WriteKey(id, out_.data() + size);
-  }
-
-  // Leaves in `asked` what was missed, and returns how many they are.
-  uint64_t ReadGet(Stream& stream, std::vector<uint64_t>& asked) {
-    size_t next = 0, missed = 0;
-    for (;;) {
-      const std::string_view line = stream.Line();
-      if (line == "END") break;
-      // VALUE KEY FLAGS SIZE
-      if (!line.starts_with("VALUE ") || line.size() < 6 + key_size_) {
-        Die("unexpected reply: " + Printable(line));
-      }
-      const auto id = keyspace_.IdOf(line.substr(6, key_size_));
-      if (!id.has_value()) Die("a key nobody asked for: " + Printable(line));
-      while (next < asked.size() && asked[next] != *id) asked[missed++] = asked[next++];
-      if (next == asked.size()) Die("a key nobody asked for: " + Printable(line));
-      ++next;
-      stream.Skip(value_size_ + 2);
-    }
-    while (next < asked.size()) asked[missed++] = asked[next++];
-    asked.resize(missed);
-    return missed;
-  }
-
-  const uint16_t port_;
   const double memory_;
   const double turnovers_;
   const uint64_t slices_;
@@ -191,11 +148,13 @@ class Lookaside {
   const uint64_t keys_;
   const Keyspace keyspace_;
   const Zipf zipf_;
-  const uint64_t multiget_;
   Random random_;
-  std::vector<Stream> streams_;
-  std::vector<std::vector<uint64_t>> asked_;  // by connection: what it asked for, then missed
-  std::string out_;
+  const uint64_t connections_;
+  client::Client cache_;
+  // Of the round.
+  std::vector<uint64_t> ids_;
+  std::string keys_text_;
+  std::string values_;
   std::map<std::string, uint64_t> failed_;  // answers to sets that were not STORED
   std::vector<Slice> done_;
 };

@@ -14,13 +14,14 @@
 #include <cstdio>
 #include <ctime>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "bench/cache_client.h"
+#include "bench/clock.h"
 #include "bench/die.h"
 #include "bench/flags.h"
 #include "bench/histogram.h"
-#include "bench/stream.h"
+#include "src/client/client.h"
 
 namespace torc::bench {
 namespace {
@@ -72,13 +73,10 @@ int Main(int argc, char** argv) {
   const sched_param priority{.sched_priority = 1};
   const bool ahead = sched_setscheduler(0, SCHED_FIFO, &priority) == 0;
 
-  Stream stream(port);
-  stream.Send("set " + key + " 0 0 5\r\nprobe\r\n");
-  if (const std::string_view answer = stream.Line(); answer != "STORED") {
-    Die("the server answered a set with: " + Printable(answer));
+  client::Client cache(ServerAt(port));
+  if (const client::Result stored = cache.Set(key, "probe"); !stored.ok()) {
+    Die("the key is not stored: " + Words(stored));
   }
-  const std::string request = "get " + key + "\r\n";
-  const std::string value = "VALUE " + key + " 0 5";
 
   Histogram latency_ns;
   std::vector<Slow> slowest;
@@ -89,19 +87,17 @@ int Main(int argc, char** argv) {
     if (InputEnded()) break;
     SleepUntil(due_ns);
     const uint64_t sent_ns = MonotonicNs();
-    stream.Send(request);
-    std::string_view line = stream.Line();
-    if (line == value) {
-      ++hits;
-      stream.Skip(7);
-      line = stream.Line();
-    }
-    if (line != "END") Die("unexpected reply: " + Printable(line));
+    const client::Result read = cache.Get(key);
     // A get that was due while the one before was still unanswered has waited since it was due; any
     // other was only sent late by the probe itself.
     const uint64_t from_ns = answered_ns > due_ns ? due_ns : sent_ns;
     late_ns_max = std::max(late_ns_max, sent_ns - std::max(due_ns, answered_ns));
     answered_ns = MonotonicNs();
+    if (read.ok()) {
+      ++hits;
+    } else if (read.status != client::Status::kNotFound) {
+      Die("the key is not read: " + Words(read));
+    }
     latency_ns.Record(answered_ns - from_ns, 1);
     slowest.push_back({due_ns - begin_ns, answered_ns - from_ns});
     std::push_heap(slowest.begin(), slowest.end(),

@@ -18,20 +18,22 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cinttypes>
 #include <cstddef>
 #include <cstdio>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "bench/cache_client.h"
+#include "bench/clock.h"
 #include "bench/die.h"
 #include "bench/flags.h"
 #include "bench/process_usage.h"
-#include "bench/stream.h"
 #include "proto/binary/encoder.h"
+#include "src/client/client.h"
 
 namespace torc::bench {
 namespace {
@@ -107,13 +109,11 @@ Work MakeWork(const std::string& kind, uint64_t batch, uint64_t value_size) {
   return work;
 }
 
-void Store(uint16_t port, uint64_t keys, uint64_t value_size) {
-  Stream stream(port);
+void Store(client::Client& cache, uint64_t keys, uint64_t value_size) {
+  const std::string value = Value(value_size);
   for (uint64_t i = 0; i < keys; ++i) {
-    stream.Send("set " + Key(i) + " 0 0 " + std::to_string(value_size) + "\r\n" +
-                Value(value_size) + "\r\n");
-    if (const std::string_view line = stream.Line(); line != "STORED") {
-      Die("the server does not store: " + Printable(line));
+    if (const client::Result stored = cache.Set(Key(i), value); !stored.ok()) {
+      Die("the server does not store: " + Words(stored));
     }
   }
 }
@@ -124,19 +124,17 @@ struct RingCounts {
 };
 
 // Of a server that is torc; else zeros.
-RingCounts ReadRingCounts(Stream& stream) {
+RingCounts ReadRingCounts(client::Client& cache) {
+  const client::Result stats = cache.RunOn(0, {.verb = client::Verb::kStats});
+  if (!stats.ok()) Die("no statistics: " + Words(stats));
   RingCounts counts;
-  stream.Send("stats\r\n");
-  while (true) {
-    const std::string_view line = stream.Line();
-    if (line == "END") return counts;
-    const auto take = [line](std::string_view name, uint64_t* value) {
-      if (!line.starts_with(name)) return;
-      std::from_chars(line.data() + name.size(), line.data() + line.size(), *value);
-    };
-    take("STAT ring_enters ", &counts.enters);
-    take("STAT ring_submissions ", &counts.submissions);
+  std::istringstream lines(stats.value);
+  std::string name, number;
+  while (lines >> name && std::getline(lines, number)) {
+    if (name == "ring_enters") counts.enters = std::stoull(number);
+    if (name == "ring_submissions") counts.submissions = std::stoull(number);
   }
+  return counts;
 }
 
 class Connection {
@@ -260,7 +258,8 @@ int Main(int argc, char** argv) {
   const uint64_t pause_us = flags.Number("pause-us", 0);
   flags.RefuseOthers();
 
-  Store(port, batch, value_size);
+  client::Client cache(ServerAt(port));
+  Store(cache, batch, value_size);
   const Work work = MakeWork(kind, batch, value_size);
   std::vector<std::unique_ptr<Connection>> connections;
   std::string first_reply;
@@ -279,15 +278,14 @@ int Main(int argc, char** argv) {
     return sum;
   };
   for (auto& c : connections) c->ForgetWaits();
-  Stream control(port);
-  const RingCounts counts_before = ReadRingCounts(control);
+  const RingCounts counts_before = ReadRingCounts(cache);
   const uint64_t segments_before = segments();
   const ProcessUsage cpu_before = pid == 0 ? ProcessUsage{} : ReadProcessUsage(pid);
   const uint64_t begin_ns = MonotonicNs();
   Run(connections, batches, pause_us, &first_reply);
   const uint64_t end_ns = MonotonicNs();
   const ProcessUsage cpu = pid == 0 ? ProcessUsage{} : ReadProcessUsage(pid) - cpu_before;
-  const RingCounts counts = ReadRingCounts(control);
+  const RingCounts counts = ReadRingCounts(cache);
 
   uint64_t wait_ns_max = 0;
   for (const auto& c : connections) wait_ns_max = std::max(wait_ns_max, c->wait_ns_max());

@@ -18,6 +18,7 @@
 namespace torc::client {
 namespace {
 
+constexpr size_t kStackBytes = 64 << 10;
 constexpr int kSocketFlags = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 // Connects `fd`; 0, or an errno.
@@ -150,14 +151,23 @@ Socket::Step Socket::Send(std::string_view* bytes) {
 }
 
 Socket::Step Socket::Receive(std::string* out, size_t size_max) {
+  // What a string grows by it clears first, which would cost more than most replies do: they come
+  // by way of the stack. A value that is known to be long goes straight to its place.
+  char bytes[kStackBytes];
   const size_t before = out->size();
-  out->resize(before + size_max);
+  const bool is_long = size_max > sizeof bytes;
+  if (is_long) out->resize(before + size_max);
   ssize_t got;
   do {
-    got = recv(fd_, out->data() + before, size_max, 0);
+    got = recv(fd_, is_long ? out->data() + before : bytes, size_max, 0);
   } while (got < 0 && errno == EINTR);
   const int cause = errno;
-  out->resize(before + static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  const auto size = static_cast<size_t>(std::max<ssize_t>(got, 0));
+  if (is_long) {
+    out->resize(before + size);
+  } else {
+    out->append(bytes, size);
+  }
   if (got > 0) return Step::kMoved;
   if (got < 0 && cause == EAGAIN) return Step::kWait;
   error_ = got == 0 ? "closed by the server" : std::strerror(cause);

@@ -78,10 +78,6 @@ class Shape:
         return self.protocols[connection % len(self.protocols)]
 
 
-# What torc speaks; of text, meta and binary. Shapes that need more are left out, unless --protocols
-# names it: with memcached in the place of torc that shows that a stream is fair.
-TORC_SPEAKS = {"text", "meta", "binary"}
-
 SHAPES = (
     Shape("plain"),
     Shape("lonely", connections=1, key_count=3),

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
 
 from binary_commands import BinaryMaker
-from commands import SHAPES, Command, Maker, Shape
+from commands import Command, Maker, Shape
 from meta_commands import MetaMaker
 
 _MAKERS = {"text": Maker, "meta": MetaMaker, "binary": BinaryMaker}
-
-
-def shapes(spoken: Collection[str]) -> list[Shape]:
-    """The shapes that need no more than the protocols that are spoken."""
-    return [shape for shape in SHAPES if set(shape.protocols) <= set(spoken)]
 
 
 def make_stream(rng: random.Random, shape: Shape, length: int) -> list[Command]:

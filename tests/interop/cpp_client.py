@@ -36,25 +36,24 @@ class Cases:
         self._program = found[0] if found else None
 
     def of_a_server(self) -> list[Case]:
-        return [self._case(p, p, lambda port, p=p: self._try(p, port)) for p in PROTOCOLS]
+        return [self._case(p, lambda port, p=p: self._try(p, port)) for p in PROTOCOLS]
 
     def of_sasl(self) -> list[Case]:
-        return [self._case("SASL", "sasl",
-                           lambda port: self._authenticate("binary", port, sasl.USER,
-                                                           sasl.PASSWORD))]
+        return [self._case("SASL", lambda port: self._authenticate("binary", port, sasl.USER,
+                                                                   sasl.PASSWORD))]
 
     def of_passwords(self) -> list[Case]:
         """Of a server with a file of passwords (password_server)."""
-        return [self._case(f"-Y, {p}", "password file",
+        return [self._case(f"-Y, {p}",
                            lambda port, p=p: self._authenticate(p, port, USER, PASSWORD))
                 for p in ("text", "meta")]
 
     def of_rings(self) -> list[Case]:
         """Called with the program and its options: they start servers of their own."""
-        return [self._case(f"ring, {p}", p, functools.partial(self._ring, p)) for p in PROTOCOLS]
+        return [self._case(f"ring, {p}", functools.partial(self._ring, p)) for p in PROTOCOLS]
 
-    def _case(self, name: str, needs: str, check: Callable[..., None]) -> Case:
-        return Case(f"C++ client, {name}", check, needs, self._absent)
+    def _case(self, name: str, check: Callable[..., None]) -> Case:
+        return Case(f"C++ client, {name}", check, self._absent)
 
     def _absent(self) -> str:
         return "" if self._program else "src/client/try is not built beside torc"

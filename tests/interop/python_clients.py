@@ -401,7 +401,7 @@ def _cases() -> Iterator[Case]:
             yield Case(name, function)
         elif name.startswith(("pylibmc_", "clients_")) and name != "pylibmc_client":
             yield Case(name, function)
-            yield Case(f"{name}, binary", partial(function, binary=True), needs="binary")
+            yield Case(f"{name}, binary", partial(function, binary=True))
 
 
 CASES = list(_cases())

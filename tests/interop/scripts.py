@@ -90,8 +90,6 @@ def _install(folder: Path) -> str:
 CASES = [
     *(Case(module, functools.partial(perl_client, module=module))
       for module in ("Cache::Memcached", "Cache::Memcached::Fast")),
-    Case("npm memcached", functools.partial(npm_client, module="memcached"),
-         absent=npm_absent),
-    Case("npm memjs", functools.partial(npm_client, module="memjs"), needs="binary",
-         absent=npm_absent),
+    Case("npm memcached", functools.partial(npm_client, module="memcached"), absent=npm_absent),
+    Case("npm memjs", functools.partial(npm_client, module="memjs"), absent=npm_absent),
 ]
