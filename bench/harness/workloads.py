@@ -127,7 +127,7 @@ def _realistic(name: str, title: str, set_share: float, key_size: str, value_siz
 
 # Atikoglu and others, Workload analysis of a large-scale key-value store, 2012. Key and value sizes
 # are the load generator's distributions of the same names. Shares of stores: ETC and USR as the
-# text has them; APP, VAR and SYS read off its figure 1, updates and gets alone. The paper gives no
+# text has them; of APP, VAR and SYS stand-ins of ours: few, most, a third. The paper gives no
 # skew; that 1 % of ETC's keys take 55 % of its requests and the lower half of them 1 % is near
 # Zipf's law with 1.
 FACEBOOK = (

@@ -52,10 +52,11 @@ inline char* Encode(char* out, std::string_view text) {
   return out + text.size();
 }
 
-// Writes `number` in decimal: 1 to kDecimalBytesMax bytes.
 namespace internal {
 char* EncodeLongDecimal(char* out, uint64_t number);
 }  // namespace internal
+
+// Writes `number` in decimal: 1 to kDecimalBytesMax bytes.
 inline char* EncodeDecimal(char* out, uint64_t number) {
   if (number >= 10) return internal::EncodeLongDecimal(out, number);
   *out = static_cast<char>('0' + number);

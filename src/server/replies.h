@@ -27,10 +27,11 @@ Cause CauseOf(const engine::Op& op);
 // Why a store fails for which Reserve or Execute found no memory.
 Cause CauseOf(engine::Shortage shortage);
 
-// Counts an executed operation and its failure. Once for each, by the worker of its connection.
 namespace internal {
 void CountAnyResult(const engine::Op& op, const Asked& asked, const MetaAsked* meta, Core& core);
 }  // namespace internal
+
+// Counts an executed operation and its failure. Once for each, by the worker of its connection.
 inline void CountResult(const engine::Op& op, const Asked& asked, const MetaAsked* meta,
                         Core& core) {
   // Most operations by far, in place. Those of meta have a verb of their own.
@@ -125,10 +126,11 @@ inline std::string_view MissText(const engine::Op& op, const Asked& asked, const
   return ReplyText(miss, asked, meta, now, scratch);
 }
 
-// Copies a hit's value to `to`. Returns the end.
 namespace internal {
 char* CopyPieces(char* to, const engine::Op& op, const engine::Engine& engine);
 }  // namespace internal
+
+// Copies a hit's value to `to`. Returns the end.
 inline char* CopyValue(char* to, const engine::Op& op, const engine::Engine& engine) {
   if (op.value == nullptr) [[unlikely]]
     return internal::CopyPieces(to, op, engine);

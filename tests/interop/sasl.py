@@ -53,7 +53,8 @@ def _write_user(folder: str) -> None:
 def server_with_user(program: Program, *args: str) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="torc-sasl-") as folder:
         Path(folder, _SETTINGS_FILE).write_text(
-            "mech_list: plain scram-sha-1 scram-sha-256\npwcheck_method: auxprop\nauxprop_plugin: sasldb\n"
+            "mech_list: plain scram-sha-1 scram-sha-256\n"
+            "pwcheck_method: auxprop\nauxprop_plugin: sasldb\n"
             f"sasldb_path: {folder}/users\n")
         isolation.run(_write_user, folder)
         with servers.at_port(program, free_port(), "-S", *args, probe=servers.BINARY_PROBE,
