@@ -2,9 +2,10 @@
 // shard drives it. Times are the thread's processor time, so that neighbours do not count; page
 // faults do.
 //
-//   turn:  BeginTurn | Execute a batch | EndTurn | Background
+//   turn:  BeginTurn | Collect, Execute a batch | EndTurn | Background
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
@@ -24,12 +25,13 @@ namespace torc::bench {
 namespace {
 
 constexpr const char* kHelp = R"(usage: turns [options]
-Drives the slab engine through growth, a flush, expiry and changes of size. Prints a line of JSON for
-each: the longest turn and its stages in microseconds of processor time.
+Drives the slab engine through growth, a flush, expiry, changes of size and appends to a large value.
+Prints a line of JSON for each: the longest turn and its stages in microseconds of processor time.
 
   --items N            of the growth (20000000)
   --memory-mb MB       of the growth (4096)
   --shift-mb MB        of the changes of size (64)
+  --append-mb MB       of the value that is appended to (64)
   --seconds N          how long to watch what comes back after the flush and the expiry (60)
   --batch N            operations of a turn (128)
 )";
@@ -46,25 +48,36 @@ uint64_t CpuNs() {
 // An engine with one shard, and what its turns have cost since the last Report.
 class Driver {
  public:
-  Driver(uint64_t memory_mb, uint32_t batch) : batch_(batch) {
+  Driver(uint64_t memory_mb, uint32_t batch, uint64_t item_mb = 1) : batch_(batch) {
     engine::EngineOptions options;
     options.shards = 1;
     options.memory_limit_bytes = memory_mb << 20;
+    options.item_size_max_bytes = item_mb << 20;
     engine_ = std::make_unique<slab::SlabEngine>(options);
   }
 
   engine::Engine& engine() { return *engine_; }
   RelativeSeconds now = 1000;
 
-  // One turn that executes `ops`, and again what had to wait, in turns of its own.
+  // One turn that executes `ops`, and again what had to wait, in turns of its own; with what the
+  // engine has answered since.
   void Turn(std::span<engine::Op> ops) {
     do {
       uint64_t at[kStages + 1];
       at[kBegin] = CpuNs();
       engine_->BeginTurn(0, now);
       at[kExecute] = CpuNs();
+      if (pending_ != 0) {
+        std::array<engine::Pending*, engine::kBatchMax> answered;
+        const size_t count = engine_->Collect(0, answered);
+        for (size_t i = 0; i < count; ++i) {
+          failed_ += answered[i]->op.result != engine::Result::kStored;
+        }
+        pending_ -= count;
+      }
       const size_t done = ops.empty() ? 0 : engine_->Execute(0, ops);
       for (const engine::Op& op : ops.subspan(0, done)) {
+        pending_ += op.result == engine::Result::kPending;
         failed_ += op.verb == engine::Verb::kSet && op.result != engine::Result::kStored;
       }
       ops = ops.subspan(done);
@@ -112,6 +125,25 @@ class Driver {
     }
   }
 
+  // Stores a value of `size` bytes and appends to it, time and again.
+  void Append(uint64_t size) {
+    const std::vector<char> value(size);
+    engine::Op op;
+    op.key = "large";
+    op.key_size = 5;
+    op.hash = engine::HashKey(op.key_view());
+    for (int i = 0; i <= kAppends; ++i) {
+      engine::Op next = op;
+      next.verb = i == 0 ? engine::Verb::kSet : engine::Verb::kAppend;
+      next.value = value.data();
+      next.value_size = i == 0 ? static_cast<uint32_t>(size) : 3;
+      Turn({&next, 1});
+      while (pending_ != 0) Turn({});
+      if (i == 0) Forget();  // a server would have received it in parts
+    }
+    Report(std::to_string(kAppends) + " appends to " + std::to_string(size >> 20) + " MB");
+  }
+
   // Prints a line of JSON about the turns since the last Report.
   void Report(const std::string& title) {
     const engine::EngineTotals totals = engine_->Totals();
@@ -123,11 +155,16 @@ class Driver {
     std::printf("},\"cpu_seconds\":%.3f,\"items\":%lu,\"failed\":%lu}\n",
                 static_cast<double>(total_ns_) / 1e9, totals.items, failed_);
     std::fflush(stdout);
+    Forget();
+  }
+  void Forget() {
     turns_ = {};
     total_ns_ = failed_ = 0;
   }
 
  private:
+  static constexpr int kAppends = 20;
+
   static double Us(uint64_t ns) { return static_cast<double>(ns) / 1e3; }
 
   void Record(const uint64_t (&at)[kStages + 1]) {
@@ -147,6 +184,7 @@ class Driver {
   uint64_t longest_[kStages] = {};  // the stages of the longest turn
   uint64_t total_ns_ = 0;
   uint64_t failed_ = 0;
+  size_t pending_ = 0;
   bool more_ = false;
 };
 
@@ -193,12 +231,14 @@ int Main(int argc, char** argv) {
   const uint64_t memory_mb = flags.Number("memory-mb", 4096);
   const auto batch = static_cast<uint32_t>(flags.Number("batch", 128));
   const uint64_t shift_mb = flags.Number("shift-mb", 64);
+  const uint64_t append_mb = flags.Number("append-mb", 64);
   const uint64_t seconds = flags.Number("seconds", 60);
   flags.RefuseOthers();
   if (batch == 0 || batch > engine::kBatchMax) Die("--batch: at most one batch of the engine");
   Growth(memory_mb, items, batch, seconds);
   Expiry(memory_mb, items / 10, batch, seconds);
   Shift(shift_mb, batch);
+  Driver(4 * append_mb + 64, batch, 2 * append_mb).Append(append_mb << 20);
   return 0;
 }
 

@@ -14,8 +14,9 @@ from .lab import STEP_SECONDS_MAX, Lab, expect, table
 
 TITLE = "turns: the slab engine's longest turns, by stage (torc alone, without a network)"
 NEEDS = "2 GB of memory"
-DEFAULTS = {"items": 20_000_000, "memory_mb": 4096, "shift_mb": 64, "batch": 128, "seconds": 60}
-TINY = {"items": 50_000, "memory_mb": 64, "shift_mb": 8, "seconds": 2}
+DEFAULTS = {"items": 20_000_000, "memory_mb": 4096, "shift_mb": 64, "append_mb": 64,
+            "batch": 128, "seconds": 60}
+TINY = {"items": 50_000, "memory_mb": 64, "shift_mb": 8, "append_mb": 4, "seconds": 2}
 ONLY = "torc"
 
 

@@ -384,8 +384,9 @@ class Engine {
   // An operation left as kPending counts as executed: the engine has copied of it what it needs,
   // key and value included. Operations on one key take effect in the order of Execute, whenever
   // they are answered: a set does not change what a pending get before it finds, and a get behind a
-  // pending set finds its value. A kGet of another shard's key is answered at once: an engine that
-  // has to answer gets later does not share reads.
+  // pending set finds its value. A kGet of another shard's key is answered at once, with what is
+  // published, also while its owner has something pending on the key; an engine that cannot does
+  // not share reads.
   [[nodiscard]] virtual size_t Execute(ShardId self, std::span<Op> ops) = 0;
 
   // Answers to operations that `self` was told are pending, in any order, each once: as many as

@@ -265,6 +265,7 @@ bool SlabEngine::DeleteExtended(Partition& p, Op& op) {
   if (!CasMatches(p, op, found.item)) return true;
   const Item& old = *found.item;
   Item* item = nullptr;
+  bool late = false;
   // A value that goes takes no CAS unique with it.
   const bool has_own_cas = e.sets_cas || !e.invalidates;
   if (e.invalidates || e.removes_value) {
@@ -279,8 +280,10 @@ bool SlabEngine::DeleteExtended(Partition& p, Op& op) {
       wanted.value_size = 0;
     }
     if (e.touches) wanted.exptime = op.exptime;
+    late = p.copies().executes(op) && !e.removes_value;
+    if (!late && !p.copies().TakeAtOnce(wanted.value_size)) return PutOff(p, op);
     Room room;
-    item = p.Make(wanted, &room);
+    item = late ? CopyOn(p, op, found, wanted, &old, nullptr, &room) : p.Make(wanted, &room);
     if (item == nullptr && room == Room::kLater) return false;
   }
   p.class_counters(old.size_class()).delete_hits.Add(1);
@@ -295,7 +298,7 @@ bool SlabEngine::DeleteExtended(Partition& p, Op& op) {
   item->InheritAccess(old, /*same_value=*/!e.removes_value);
   if (e.invalidates) item->set_stale();
   if (!e.removes_value) {
-    p.values().CopyValue(item, 0, &old);
+    if (!late) p.values().CopyValue(item, 0, &old);
     if (old.key_is_binary()) item->set_key_is_binary();
     item->set_last_access(p.now() - std::min(p.now(), old.IdleSeconds(p.now())));
   }

@@ -104,6 +104,7 @@ Partition::Partition(const Config& config, const SizeClasses& classes)
       limbo_((size_t{arena_.pages_reserved()} << classes.page_shift()) / SizeClasses::kChunkSizeMin,
              config.quiescence, config.self),
       eviction_(arena_),
+      copies_(config.copy_slice_bytes),
       hash_seed_(config.hash_seed),
       shards_(config.shards),
       self_(config.self),
@@ -119,6 +120,7 @@ void Partition::BeginTurn(RelativeSeconds now) {
   ++turn_;
   now_ = now;
   evictions_left_ = kPageEvictionsPerTurn;
+  copies_.BeginTurn();
   if (flush_at_ != kNeverExpires && flush_at_ <= now) Flush(kNeverExpires);
   if (earmarked_ != 0 && turn_ - earmarked_turn_ > kEarmarkTurns) earmarked_ = 0;
 
@@ -164,6 +166,7 @@ void Partition::CountOverhead() {
 }
 
 void Partition::EndTurn() {
+  copies_.EndTurn();
   if (active_count_ != 0) CountOverhead();
   for (uint32_t i = 0; i < active_count_; ++i) TopUp(active_[i]);
   if (retired_ == Retired::kNone && index_.has_retired()) retired_ = Retired::kNew;
@@ -181,7 +184,7 @@ bool Partition::Background() {
   }
   more |= Shrink();
   if (crawler_on_ || crawler_.asked()) more |= ReclaimDead();
-  return more;
+  return more || !copies_.empty();
 }
 
 bool Partition::ReclaimDead() {
@@ -579,6 +582,14 @@ void Partition::Unpin(Item* item) {
   if (item->state() == ChunkState::kOrphan) FreeItem(item);
 }
 
+void Partition::DropCopy() {
+  CopyQueue::Copy& copy = copies_.copy;
+  if (copy.item == nullptr) return;
+  Discard(copy.item);
+  if (copy.pinned != nullptr) Unpin(copy.pinned);
+  copy = {};
+}
+
 void Partition::ResetCounters() {
   counters_.Reset();
   for (ClassCounters& counters : class_counters_) counters.Reset();
@@ -932,6 +943,7 @@ void Partition::CheckInvariants() const {
   eviction_.CheckInvariants();
   pins_.CheckInvariants();
   ladder_.CheckInvariants();
+  copies_.CheckInvariants();
   CHECK_EQ(granted_ == kNoClass, granted_pages_ == 0);
   CHECK_LE(granted_pages_, kGrantedPagesMax);
 
@@ -951,7 +963,7 @@ void Partition::CheckInvariants() const {
   CHECK_EQ(walk.entries, counters_.items.Get());
 
   uint64_t live = 0, live_bytes = 0, unlinked = 0, pinned = 0, pieces = 0, pieces_of_items = 0;
-  uint64_t item_pages = 0, limbo_pages = 0, pages_of_items = 0;
+  uint64_t item_pages = 0, limbo_pages = 0, pages_of_items = 0, reserved = 0;
   std::array<Supply, SizeClasses::kClassesMax> supply{};
   std::array<uint64_t, SizeClasses::kClassesMax> items{};
   for (PageId id = 1; id <= arena_.pages_touched(); ++id) {
@@ -979,6 +991,7 @@ void Partition::CheckInvariants() const {
       CHECK_EQ(item->pinned(), pins_.CountOf(arena_.items().Of(item)) != 0);
       pinned += item->pinned();
       if (state == ChunkState::kReserved || item->pinned()) CHECK(page.held > 0);
+      reserved += state == ChunkState::kReserved;
       if (state == ChunkState::kUnlinked) {
         ++unlinked;
         ++supply[item->size_class()].limbo;
@@ -1002,6 +1015,12 @@ void Partition::CheckInvariants() const {
   CHECK_EQ(live_bytes, counters_.item_bytes.Get());
   CHECK_EQ(unlinked, limbo_.size());
   CHECK_EQ(pinned, pins_.size());
+  uint64_t reserved_here = 0;  // the others are the callers'
+  copies_.ForEachReserved([&](const Item* item) {
+    ++reserved_here;
+    CHECK(item->state() == ChunkState::kReserved);
+  });
+  CHECK_LE(reserved_here, reserved);
   CHECK_EQ(pieces, pieces_of_items);
   CHECK_EQ(item_pages, item_pages_);
   CHECK_EQ(item_pages, pages_of_items);

@@ -45,6 +45,7 @@
 #include "src/base/types.h"
 #include "src/engine/engine.h"
 #include "src/slab/arena.h"
+#include "src/slab/copy_queue.h"
 #include "src/slab/eviction.h"
 #include "src/slab/expiry.h"
 #include "src/slab/index.h"
@@ -117,6 +118,7 @@ class Partition {
     uint32_t shards = 1;
     uint64_t hash_seed = 0;
     uint32_t pages_reserved = 0;  // what memory has room for, if more than `pages`
+    uint64_t copy_slice_bytes = kCopySliceBytes;
   };
   Partition(const Config& config, const SizeClasses& classes);
 
@@ -174,6 +176,10 @@ class Partition {
   // more room: it keeps its CAS unique and what is known of its use.
   void PublishCopy(Item* item, Index::Slot* slot);
   Index& index() { return index_; }
+  // Operations that wait for a copy, and the copy under way.
+  CopyQueue& copies() { return copies_; }
+  // Gives up the copy under way, if there is one.
+  void DropCopy();
 
   // Takes a live item out of the index. Its memory is freed after all readers.
   void Unlink(Item* item, uint64_t hash);
@@ -329,6 +335,7 @@ class Partition {
   Pins pins_;
   Eviction eviction_;
   ExpiryCrawler crawler_;
+  CopyQueue copies_;
   bool crawler_on_ = true;
   uint32_t reclaims_ = 0;  // of the crawler's, since a batch came out of the limbo
   bool automove_ = true;

@@ -76,7 +76,7 @@ std::unique_ptr<SlabEngine> SlabEngine::Create(const engine::EngineOptions& opti
   return std::make_unique<SlabEngine>(possible);
 }
 
-SlabEngine::SlabEngine(const engine::EngineOptions& options)
+SlabEngine::SlabEngine(const engine::EngineOptions& options, uint64_t copy_slice_bytes)
     : options_(options), memory_limit_bytes_(options.memory_limit_bytes) {
   CHECK(options.shards > 0 && options.shards <= kShardsMax);
   CHECK(options.shards == 1 || options.quiescence != nullptr);
@@ -112,7 +112,8 @@ SlabEngine::SlabEngine(const engine::EngineOptions& options)
     readers_.push_back(std::make_unique<Reader>(*classes_));
     partitions_.push_back(std::make_unique<Partition>(
         Partition::Config{memory, pages, options.evict, options.huge_pages, options.quiescence,
-                          shard, options.shards, options.hash_seed, pages_reserved},
+                          shard, options.shards, options.hash_seed, pages_reserved,
+                          copy_slice_bytes},
         *classes_));
   }
 }
@@ -187,12 +188,20 @@ void SlabEngine::PrefetchItems(std::span<const Op> ops, Index::Guess* guesses) c
 
 size_t SlabEngine::Execute(ShardId self, std::span<Op> ops) {
   CHECK_LE(ops.size(), engine::kBatchMax);
+  Partition& p = own(self);
+  // Behind those on its key that wait, an operation waits too.
+  const auto execute = [&](Op& op, const Index::Guess& guess) {
+    if (!p.copies().empty() && p.copies().HasLane(op)) [[unlikely]]
+      return PutOff(p, op);
+    return ExecuteOne(self, op, guess);
+  };
   if (ops.size() < kPrefetchOpsMin) {
     for (size_t i = 0; i < ops.size(); ++i) {
-      if (!ExecuteOne(self, ops[i], {})) return i;
+      if (!execute(ops[i], {})) return i;
     }
     return ops.size();
   }
+  bool none_wait = p.copies().empty();
   const auto group_at = [&](size_t from) {
     return from < ops.size() ? ops.subspan(from, std::min(kPrefetchGroup, ops.size() - from))
                              : std::span<Op>{};
@@ -204,11 +213,12 @@ size_t SlabEngine::Execute(ShardId self, std::span<Op> ops) {
     PrefetchItems(group, guesses);
     PrefetchBuckets(group_at(from + kPrefetchGroup));
     for (size_t i = 0; i < group.size(); ++i) {
-      if (group[i].verb == Verb::kGet) {
+      if (none_wait && group[i].verb == Verb::kGet) {
         Get(self, group[i], guesses[i]);
-      } else if (!ExecuteOne(self, group[i], guesses[i])) {
-        return from + i;
+        continue;
       }
+      if (!execute(group[i], guesses[i])) return from + i;
+      none_wait = p.copies().empty();
     }
   }
   return ops.size();
@@ -480,8 +490,14 @@ bool SlabEngine::Join(Partition& p, Op& op, const Found& found) {
                                   .exptime = old.exptime(),
                                   .value_size = static_cast<uint32_t>(total),
                                   .has_own_cas = e != nullptr && e->sets_cas};
+  const bool append = engine::VerbOf(op) == Verb::kAppend;
+  Item* const reserved = static_cast<Item*>(op.item);
+  const bool late = p.copies().executes(op);
+  if (!late && !p.copies().TakeAtOnce(total)) return PutOff(p, op);
   Room room;
-  Item* const item = p.Make(wanted, &room);
+  Item* const item =
+      late ? CopyOn(p, op, found, wanted, append ? &old : reserved, append ? reserved : &old, &room)
+           : p.Make(wanted, &room);
   if (item == nullptr) {
     if (room == Room::kLater) return false;
     End(p, op, Result::kNotStored, p.WhyNever(wanted));
@@ -489,14 +505,14 @@ bool SlabEngine::Join(Partition& p, Op& op, const Found& found) {
   }
   std::memcpy(item->key_data(), op.key, op.key_size);
   if (wanted.has_own_cas) item->set_own_cas(e->cas_new);
-  const bool append = engine::VerbOf(op) == Verb::kAppend;
-  const size_t added_at = append ? old.value_size() : 0;
-  p.values().CopyValue(item, append ? 0 : op.value_size, &old);
-  Item* const reserved = static_cast<Item*>(op.item);
-  if (reserved != nullptr) {
-    p.values().CopyValue(item, added_at, reserved);
-  } else {
-    p.values().CopyIn(item, added_at, {op.value, op.value_size});
+  if (!late) {
+    const size_t added_at = append ? old.value_size() : 0;
+    p.values().CopyValue(item, append ? 0 : op.value_size, &old);
+    if (reserved != nullptr) {
+      p.values().CopyValue(item, added_at, reserved);
+    } else {
+      p.values().CopyIn(item, added_at, {op.value, op.value_size});
+    }
   }
   CHECK(PublishStore(p, op, item, found));  // a replacement finds its place
   if (reserved != nullptr) p.Discard(reserved);

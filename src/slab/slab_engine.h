@@ -2,6 +2,7 @@
 //
 //   SlabEngine          what a set, an append, an incr mean               slab_engine.cc
 //                       what meta commands ask for besides                extended.cc
+//                       what copies a large value, over several turns     late.cc
 //                       statistics                                        statistics.cc
 //     Partition * n     one per shard: room, the life of items
 //       Index           hash -> item, read by all shards                  index.h
@@ -10,6 +11,7 @@
 //       Pins            unlinked or not, still being sent                 pins.h
 //       NextVictim      who goes                                          eviction.h
 //       ExpiryCrawler   who is dead already                               expiry.h
+//       CopyQueue       what waits for a copy of a large value            copy_queue.h
 //     Item, ValueSpace  the bytes                                         item.h, value.h
 //
 // Any shard reads any partition directly; only the owner writes it. The memory of all partitions is
@@ -46,7 +48,9 @@ class SlabEngine final : public engine::Engine {
                                             std::string* error);
   // Reserves address space and the first index tables; touches the arena's memory only if told to
   // preallocate. Dies with a message if the address space cannot be had.
-  explicit SlabEngine(const engine::EngineOptions& options);
+  // `copy_slice_bytes`: for tests, less than kCopySliceBytes.
+  explicit SlabEngine(const engine::EngineOptions& options,
+                      uint64_t copy_slice_bytes = kCopySliceBytes);
   ~SlabEngine() override;
 
   std::string_view name() const override { return "slab"; }
@@ -57,6 +61,7 @@ class SlabEngine final : public engine::Engine {
   void BeginTurn(ShardId self, RelativeSeconds now) override;
   void EndTurn(ShardId self) override;
   [[nodiscard]] size_t Execute(ShardId self, std::span<engine::Op> ops) override;
+  size_t Collect(ShardId self, std::span<engine::Pending*> answered) override;
 
   [[nodiscard]] ReserveResult Reserve(ShardId self, const engine::Op& op,
                                       engine::Reservation* out) override;
@@ -126,6 +131,18 @@ class SlabEngine final : public engine::Engine {
   // The fields by which a hit shows its value.
   void FillView(const Partition& partition, const Item* item, Op& op);
   void FillHit(ShardId self, const Partition& partition, Item* item, Op& op);
+
+  // Operations that wait for a copy (late.cc).
+
+  // Puts an operation off: it will be answered by Collect. False: it waits for memory.
+  bool PutOff(Partition& p, Op& op);
+  // Executes one that was put off. False: it waits for memory, or goes on copying next turn.
+  bool ExecuteLate(ShardId self, CopyQueue::Waiting& waiting);
+  // Of such an operation: goes on with the item whose value is that of `before` and then that of
+  // `after` (null: nothing), one of which is of `found`. The reserved item, once it is complete.
+  // Null: `*room` says whether it waits, for memory or its next slice.
+  Item* CopyOn(Partition& p, const Op& op, const Found& found, const Partition::NewItem& wanted,
+               const Item* before, const Item* after, Room* room);
 
   // The owner's verbs.
   Found Find(Partition& p, const Op& op);

@@ -43,11 +43,14 @@ void ValueSpace::CopyIn(Item* to, size_t offset, std::span<const char> bytes) co
   }
 }
 
-void ValueSpace::CopyValue(Item* to, size_t offset, const Item* from) const {
-  for (size_t done = 0; done < from->value_size();) {
-    const std::span<const char> piece = Piece(from, done);
-    CopyIn(to, offset + done, piece);
-    done += piece.size();
+void ValueSpace::CopyPart(Item* to, size_t offset, const Item* from, size_t from_offset,
+                          size_t size) const {
+  CHECK_LE(from_offset + size, from->value_size());
+  for (size_t done = 0; done < size;) {
+    const std::span<const char> piece = Piece(from, from_offset + done);
+    const size_t n = std::min(piece.size(), size - done);
+    CopyIn(to, offset + done, piece.first(n));
+    done += n;
   }
 }
 

@@ -39,8 +39,12 @@ class ValueSpace {
 
   // Copies bytes into a value from `offset` on, which must lie within it.
   void CopyIn(Item* to, size_t offset, std::span<const char> bytes) const;
+  // Copies `size` bytes of the value of `from`, from `from_offset` on, into `to`, likewise.
+  void CopyPart(Item* to, size_t offset, const Item* from, size_t from_offset, size_t size) const;
   // Copies the whole value of `from` into `to`.
-  void CopyValue(Item* to, size_t offset, const Item* from) const;
+  void CopyValue(Item* to, size_t offset, const Item* from) const {
+    CopyPart(to, offset, from, 0, from->value_size());
+  }
 
   static const ChainRecord& Chain(const Item* item) {
     return *reinterpret_cast<const ChainRecord*>(item->bytes() +

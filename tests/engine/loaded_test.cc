@@ -13,6 +13,8 @@
 
 namespace torc::engine {
 
+const bool kSubjectAnswersLate = false;
+
 std::unique_ptr<Engine> MakeSubject(const EngineOptions& options) {
   std::string error;
   const Plugin* const plugin = FindPlugin(TORC_TEST_ENGINE, {}, &error);

@@ -10,8 +10,11 @@
 
 namespace torc::engine {
 
-// One that answers all operations at once, if options.config is empty. Dies if there is none.
+// Dies if there is none.
 std::unique_ptr<Engine> MakeSubject(const EngineOptions& options);
+
+// Whether it answers some operations later, even if options.config is empty.
+extern const bool kSubjectAnswersLate;
 
 }  // namespace torc::engine
 

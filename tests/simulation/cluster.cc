@@ -149,7 +149,10 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options), random_(opt
   if (options.engine == EngineKind::kMap) {
     engine = std::make_unique<map::MapEngine>(engine_options);
   } else {
-    engine = std::make_unique<slab::SlabEngine>(engine_options);
+    // So little that the values of a simulation are copied in slices. Never where another engine
+    // stands before it that answers late: it expects answers at once.
+    const uint64_t copy_slice_bytes = options.delaying ? UINT64_MAX : 4096;
+    engine = std::make_unique<slab::SlabEngine>(engine_options, copy_slice_bytes);
   }
   const uint64_t engine_seed = random_.Fork();
   if (options.delaying) {
