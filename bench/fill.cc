@@ -1,32 +1,27 @@
-// Stores many items as fast as the server takes them: quiet sets of the binary protocol, in
-// batches.
+// Stores many items as fast as the server takes them: sets without replies, in long pipelines.
 //
-//   each connection, in a thread of its own:  | setq setq setq ... noop |
-//
-// A batch is the next keys that no thread has taken; the reply to its no-op says that all before it
-// is done.
+//   connections, in turn:  | set set set ... |  a batch of keys each; Stream::Send waits for the
+//   server at the end:            | mn |               on each: its answer says that all before it
+//   is done
 
 #include <algorithm>
-#include <atomic>
+#include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <string>
-#include <thread>
-#include <utility>
+#include <string_view>
 #include <vector>
 
-#include "bench/cache_client.h"
-#include "bench/clock.h"
 #include "bench/die.h"
 #include "bench/flags.h"
 #include "bench/keyspace.h"
-#include "bench/random.h"
-#include "src/client/client.h"
+#include "bench/stream.h"
 
 namespace torc::bench {
 namespace {
 
 constexpr const char* kHelp = R"(usage: fill [options]
-Stores keys by quiet sets of the binary protocol, and prints one line of JSON.
+Stores keys by pipelined sets with noreply, and prints one line of JSON.
 
   --port PORT            server's port on 127.0.0.1
   --keys N               keys 0 to N-1 (100000)
@@ -38,50 +33,7 @@ Stores keys by quiet sets of the binary protocol, and prints one line of JSON.
   --connections N        (4)
 )";
 
-// Of keys and values.
 constexpr size_t kBatchBytes = size_t{64} << 10;
-
-struct Work {
-  Keyspace keyspace;
-  uint64_t exptime_min;
-  uint64_t exptime_max;
-  uint64_t batch_keys;
-  std::atomic<uint64_t> next = 0;  // the first key that no thread has taken
-};
-
-// Takes batches until none is left.
-void Store(uint16_t port, Work* work) {
-  client::Options options = ServerAt(port);
-  options.protocol = client::Protocol::kBinary;
-  client::Client cache(std::move(options));
-  const Keyspace& keyspace = work->keyspace;
-  const size_t key_size = keyspace.KeySize(0), value_size = keyspace.ValueSize(0);
-  std::string bytes(work->batch_keys * (key_size + value_size), 0);
-  std::vector<client::Operation> sets;
-  for (;;) {
-    const uint64_t begin = work->next.fetch_add(work->batch_keys, std::memory_order_relaxed);
-    if (begin >= keyspace.key_count()) return;
-    const uint64_t end = std::min(begin + work->batch_keys, keyspace.key_count());
-    sets.clear();
-    char* out = bytes.data();
-    for (uint64_t id = begin; id < end; ++id) {
-      client::Operation set{.verb = client::Verb::kSet};
-      set.key = {out, key_size};
-      out = keyspace.WriteKey(id, out);
-      set.value = {out, value_size};
-      out = keyspace.WriteValue(id, 0, out);
-      set.exptime = static_cast<int32_t>(
-          work->exptime_min + Random(id).Below(work->exptime_max - work->exptime_min + 1));
-      sets.push_back(set);
-    }
-    for (const client::Result& result : cache.Run(sets)) {
-      // A full memory is the caller's to judge, by the server's statistics.
-      if (!result.ok() && result.status != client::Status::kNoMemory) {
-        Die("a key is not stored: " + Words(result));
-      }
-    }
-  }
-}
 
 int Main(int argc, char** argv) {
   Flags flags(argc, argv, kHelp);
@@ -94,15 +46,43 @@ int Main(int argc, char** argv) {
   const uint64_t exptime_max = std::max(exptime_min, flags.Number("exptime-max", 0));
   const uint64_t connections = std::max<uint64_t>(1, flags.Number("connections", 4));
   flags.RefuseOthers();
-  Work work{.keyspace = Keyspace(prefix, keys, key_size, value_size),
-            .exptime_min = exptime_min,
-            .exptime_max = exptime_max,
-            .batch_keys = std::max<uint64_t>(1, kBatchBytes / (key_size + value_size))};
+  const Keyspace keyspace(prefix, keys, key_size, value_size);
 
+  std::vector<Stream> streams;
+  for (uint64_t i = 0; i < connections; ++i) streams.emplace_back(port);
   const uint64_t begin_ns = MonotonicNs();
-  std::vector<std::jthread> threads;
-  for (uint64_t i = 0; i < connections; ++i) threads.emplace_back(Store, port, &work);
-  threads.clear();  // waits for them
+  const size_t set_size_max = key_size + value_size + 64;
+  std::string batch;
+  Random random(1);
+  uint64_t id = 0;
+  for (size_t next = 0; id < keys; next = (next + 1) % streams.size()) {
+    batch.resize(kBatchBytes + set_size_max);
+    char* out = batch.data();
+    while (id < keys && out < batch.data() + kBatchBytes) {
+      const auto write = [&](std::string_view text) {
+        out = std::copy(text.begin(), text.end(), out);
+      };
+      const auto write_number = [&](uint64_t number) {
+        out = std::to_chars(out, out + 20, number).ptr;
+      };
+      write("set ");
+      out = keyspace.WriteKey(id, out);
+      write(" 0 ");
+      write_number(exptime_min + random.Below(exptime_max - exptime_min + 1));
+      write(" ");
+      write_number(value_size);
+      write(" noreply\r\n");
+      out = keyspace.WriteValue(id++, 0, out);
+      write("\r\n");
+    }
+    streams[next].Send({batch.data(), static_cast<size_t>(out - batch.data())});
+  }
+  for (Stream& stream : streams) {
+    stream.Send("mn\r\n");
+    if (const std::string_view answer = stream.Line(); answer != "MN") {
+      Die("unexpected reply: " + Printable(answer));
+    }
+  }
   std::printf("{\"keys\":%lu,\"seconds\":%.3f}\n", keys,
               static_cast<double>(MonotonicNs() - begin_ns) / 1e9);
   return 0;

@@ -67,6 +67,8 @@ class Eviction {
   // The item has become live, for a key that was absent. True: it is in the main population at
   // once. `resident`: items in the partition.
   bool Admit(Item* item, uint64_t hash, uint64_t resident);
+  // Calls into the cache what Admit looks at.
+  void Prefetch(uint64_t hash) const { ghost_.Prefetch(hash); }
   // Whether an item that replaces this live one should be left in the main population; if not, it
   // is to be admitted anew.
   static bool Proven(const Item& item) { return !item.on_probation() || item.access_count() != 0; }

@@ -125,6 +125,8 @@ class Partition {
   // --- any shard ---
 
   const Index& index() const { return index_; }
+  // Calls into the cache what publishing an item of a new key looks at.
+  void PrefetchAdmission(uint64_t hash) const { eviction_.Prefetch(hash); }
   const ValueSpace& values() const { return values_; }
   uint64_t flush_cas() const { return flush_cas_.load(std::memory_order_acquire); }
   // The item's CAS unique as clients see it. They differ between all items of the server, as

@@ -175,10 +175,15 @@ void SlabEngine::PrefetchBuckets(std::span<const Op> ops) const {
 
 void SlabEngine::PrefetchItems(std::span<const Op> ops, Index::Guess* guesses) const {
   for (const Op& op : ops) {
-    const Index& index = partitions_[OwnerOf(op.hash)]->index();
+    const Partition& partition = *partitions_[OwnerOf(op.hash)];
+    const Index& index = partition.index();
     *guesses = index.Locate(op.hash);
     const Item* const item = index.ItemOf(*guesses++);
-    if (item == nullptr) continue;
+    if (item == nullptr) {
+      // A store of a new key asks whether it was evicted lately.
+      if (op.verb == Verb::kSet) partition.PrefetchAdmission(op.hash);
+      continue;
+    }
     __builtin_prefetch(item);
     // A header, a key and a short value go on into the next line more often than not.
     __builtin_prefetch(item->bytes() + kCacheLineBytes);
