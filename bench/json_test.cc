@@ -2,14 +2,14 @@
 
 #include <doctest/doctest.h>
 
-#include <cmath>
+#include <limits>
 
 namespace torc::bench {
 namespace {
 
 TEST_CASE("json: members of each kind") {
   JsonObject inner;
-  inner.Add("share", 0.5).Add("nothing", NAN);
+  inner.Add("share", 0.5).Add("nothing", std::numeric_limits<double>::quiet_NaN());
   JsonObject json;
   json.Add("count", 7).Add("yes", true).Add("name", "a \"b\"\\\n").Add("inner", inner);
   json.AddText("pairs", "[[1, 2]]");

@@ -228,6 +228,8 @@ def keys_of(client: Client) -> list[str]:
 @case("stats: reset puts the counters back to 0 and keeps what is there", server=())
 def reset(context: Context) -> None:
     with context.connect() as client:
+        # The one that saw the server come up may be another shard's, which has yet to close it.
+        wait_for(lambda: client.stats()["curr_connections"] == "1", "one connection")
         client.ask(b"set a 0 0 1\r\n1\r\n")
         client.ask(b"get a b\r\n", b"END\r\n")
         client.ask(b"incr a 1\r\n")
