@@ -195,7 +195,10 @@ def scram_authenticates(digest: str, port: int) -> None:
     equal(talk.ask(0x01, b"scram", b"")[0], 4)  # let in: what is wrong with a set is said
     for user, password in ((USER, PASSWORD + "x"), ("nobody", PASSWORD)):
         equal(_authenticate(_Talk(port), _Scram(digest, user, password)), _AUTH_ERROR)
-    # A step belongs to the exchange that is under way, and to its mechanism.
+
+
+def scram_steps(digest: str, port: int) -> None:
+    """A step belongs to the exchange that is under way, and to its mechanism."""
     for opcode, mechanism in ((_STEP, b"PLAIN"), (_AUTH, b"PLAIN")):
         talk, scram = _Talk(port), _Scram(digest, USER, PASSWORD)
         status, challenge = talk.ask(_AUTH, scram.mechanism, scram.first())
@@ -209,6 +212,7 @@ def scram_authenticates(digest: str, port: int) -> None:
 CASES = [
     Case("SCRAM-SHA-1", partial(scram_authenticates, "sha-1")),
     Case("SCRAM-SHA-256", partial(scram_authenticates, "sha-256")),
+    Case("SCRAM, steps out of place", partial(scram_steps, "sha-256")),
     Case("pylibmc, SASL", pylibmc_authenticates),
     Case("npm memjs, SASL", lambda port: scripts.npm_client(port, "memjs", USER, PASSWORD),
          absent=scripts.npm_absent),
