@@ -10,7 +10,7 @@
 < VA 3
 < abc
 > mg KEY s t f h k O123 v
-< VA 3 s3 t100 f5 h1 kKEY O123
+< VA 3 s3 t{left:100} f5 h1 kKEY O123
 < abc
 > mg KEYno s t v k O123
 < EN kKEYno O123
@@ -175,7 +175,7 @@
 > xyz
 < HD s6
 > mg KEY v t f
-< VA 6 t50 f7
+< VA 6 t{left:50} f7
 < xyzabc
 
 == C compares, E sets
@@ -243,7 +243,7 @@
 > md KEY I T30
 < HD
 > mg KEY v t
-< VA 3 t30 X W
+< VA 3 t{left:30} X W
 < abc
 > mg KEY v
 < VA 3 Z X
@@ -269,7 +269,7 @@
 > old
 < HD
 > mg KEY v t f
-< VA 3 t100 f7 X W
+< VA 3 t{left:100} f7 X W
 < old
 > ms KEY 3 C1 I
 > ol2
@@ -293,14 +293,14 @@
 > md KEY x I T30 F7
 < HD
 > mg KEY v f t
-< VA 0 f7 t30 X W
+< VA 0 f7 t{left:30} X W
 <
 > md KEYno x
 < NF
 
 == mg N: made once, won once
 > mg KEY N30 v t c s
-< VA 0 t30 c{cas:a} s0 W
+< VA 0 t{left:30} c{cas:a} s0 W
 <
 > mg KEY N30 v
 < VA 0 Z
@@ -321,22 +321,22 @@
 > mg KEY1 t N30
 < HD t-1 W
 > mg KEY2 N30 t T60
-< HD t30 W
+< HD t{left:30} W
 > mg KEY2 t
-< HD t60 Z
+< HD t{left:60} Z
 > mg KEY3 T60 N30 t
-< HD t30 W
+< HD t{left:30} W
 > ms KEY 1 T100
 > 1
 < HD
 > mg KEY t T50
-< HD t100
+< HD t{left:100}
 > mg KEY T60 t
-< HD t60
+< HD t{left:60}
 > ma KEY t T70
-< HD t60
+< HD t{left:60}
 > ma KEY t
-< HD t70
+< HD t{left:70}
 
 == mg R: won once, if less is left
 > ms KEY 1 T100
@@ -398,7 +398,7 @@
 < VA 2
 < 0\s
 > ma KEYj N30 J7 D3 t k O9 v
-< VA 1 t30 kKEYj O9
+< VA 1 t{left:30} kKEYj O9
 < 7
 > ms KEY 1
 > x
