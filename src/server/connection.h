@@ -81,7 +81,7 @@ static_assert(sizeof(LateReply) == 16);
 
 struct AllTag;      // every connection of the worker
 struct ReadyTag;    // has input to parse, or a state to go on with
-struct DirtyTag;    // has output to send, or is to be closed
+struct DirtyTag;    // has output to send, or is to be closed; or has output that awaits an answer
 struct StarvedTag;  // its receive ended for lack of buffers
 struct HoldingTag;  // could not read all that it received this turn
 
@@ -107,7 +107,9 @@ struct alignas(64) Connection : ListLink<AllTag>,
   Output out;
 
   // Operations that other shards execute.
-  std::bitset<kShardsMax> pending_shards;  // those with operations under way, or some that just had
+  // The keys that have any under way, or had just now: by the lowest bits of their hashes, so that
+  // some have none.
+  std::bitset<64> pending_keys;
   uint16_t pending = 0;
   uint16_t in_count = 0;  // segments
 
@@ -125,7 +127,8 @@ struct alignas(64) Connection : ListLink<AllTag>,
   RelativeSeconds sent_at = 0;     // when its client last took something, or was last sent to
   RelativeSeconds command_at = 0;  // when a command of its, or a part of a value, last came
   ring::Socket socket;
-  uint8_t broadcast_next = 0;  // kBroadcast: the next shard to tell
+  uint32_t awaits_until_us = 0;  // of the shard's clock: how long its replies wait for an answer
+  uint8_t broadcast_next = 0;    // kBroadcast: the next shard to tell
   MessageKind broadcast_kind = MessageKind::kFlush;
   proto::Command keys_command = proto::Command::kGet;
   ConnectionState state = ConnectionState::kCommand;
@@ -137,10 +140,17 @@ struct alignas(64) Connection : ListLink<AllTag>,
   bool sending : 1 = false;
   bool goes_on : 1 = false;    // used up its share of this turn: has more to be read in the next
   uint8_t held_turns : 3 = 0;  // for how many turns its replies have waited for more
-  bool broken : 1 = false;     // nothing more can be sent
+  bool awaits_answer : 1 = false;    // its replies wait, for a while, for another shard's
+  bool broken : 1 = false;           // nothing more can be sent
   bool closing_socket : 1 = false;   // Close is under way
   bool unauthenticated : 1 = false;  // with -Y or -S, until user and password were right
   bool datagram : 1 = false;  // one datagram's: src/server/udp.h has it, and it has no socket
+
+  bool IsPending(uint64_t hash) const { return pending_keys[hash % pending_keys.size()]; }
+  void NotePending(uint64_t hash) {
+    ++pending;
+    pending_keys.set(hash % pending_keys.size());
+  }
 };
 // An idle connection costs this, its entry in the roster, and what the kernel keeps of it;
 // memcached's costs 510 bytes.

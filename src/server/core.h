@@ -91,7 +91,7 @@ struct Core {
         // Every connection may be in the middle of an upload, every mailbox full, and some tasks
         // queued for them or on their way to free a reservation; and a batch may follow those that
         // the engine has to answer.
-        tasks(sh.connections_max + size_t{s.shards()} * shard::kAnswersMax + kTasksQueuedMax +
+        tasks(sh.connections_max + size_t{s.shards()} * s.answers_max() + kTasksQueuedMax +
               kAwaitedHigh + engine::kBatchMax) {}
 
   shard::Shard& shard;
@@ -154,7 +154,16 @@ struct Core {
   void DropSent(Connection& c, PinHolder& pins, uint64_t bytes) {
     const bool was_full = c.out.full();
     c.out.Consume(buffers, pins, bytes);
-    if (was_full && !c.out.full() && c.state != ConnectionState::kClosing) MarkReady(c);
+    if (was_full) GoOnUnlessFull(c);
+  }
+  // Likewise where small replies are made one.
+  void JoinReplies(Connection& c) {
+    const bool was_full = c.out.full();
+    c.out.Join(buffers);
+    if (was_full) GoOnUnlessFull(c);
+  }
+  void GoOnUnlessFull(Connection& c) {
+    if (!c.out.full() && c.state != ConnectionState::kClosing) MarkReady(c);
   }
 
   // A connection's SASL session, made when it is first asked for and gone with the connection.

@@ -87,6 +87,10 @@ inline constexpr uint32_t kAwaitedHigh = 8 << 10;
 // Pieces of one gathered send (the kernel's UIO_MAXIOV is 1,024), and of all sends of one turn.
 inline constexpr uint32_t kSendPiecesMax = 128;
 inline constexpr uint32_t kTurnPiecesMax = 8 << 10;
+// So many replies at the front of a connection's output become one piece, and up to so many bytes:
+// a copy of a few hundred bytes costs less than the kernel's work for another ten pieces.
+inline constexpr uint32_t kJoinNodesMin = 4;
+inline constexpr uint32_t kJoinBytesMax = 2 << 10;
 // Bytes of one send, and of the sends with which a turn begins no further one: the kernel copies
 // them all before the call that submits them returns. Replies up to kSendSmallBytes are neither
 // counted nor held back.
@@ -98,6 +102,8 @@ inline constexpr uint32_t kSendSmallBytes = 16 << 10;
 // halves what it costs (docs/segments.md). Its first reply waits for at most eight turns' worth.
 inline constexpr uint32_t kHeldBytesMax = 64 << 10;
 inline constexpr uint32_t kHeldTurnsMax = 7;
+// Replies before a gap wait so long for the answer that fills it: a few turns of a busy shard.
+inline constexpr int64_t kAwaitAnswerNs = 500'000;
 
 // Replies of one batch: every operation may be joined by others that need no engine.
 inline constexpr uint32_t kBatchEntriesMax = 2 * engine::kBatchMax;

@@ -148,6 +148,43 @@ void Output::FillFrom(Buffers& buffers, OutNode* gap, Output& reply) {
   reply = Output();
 }
 
+void Output::Join(Buffers& buffers) {
+  if (!joinable() || head_sent_ != 0) return;
+  uint32_t count = 0;
+  uint32_t size = 0;
+  OutNode* end = head_;
+  for (; end != nullptr &&
+         (end->kind == OutNode::Kind::kBlock || end->kind == OutNode::Kind::kConstant) &&
+         size + end->size <= kJoinBytesMax;
+       end = end->next) {
+    size += end->size;
+    ++count;
+  }
+  if (count < kJoinNodesMin || !EnsureFill(buffers, size)) return;
+  char* const joined = fill_->bytes + fill_->used;
+  char* to = joined;
+  OutNode* const first = head_;
+  for (OutNode* node = first; node != end;) {
+    std::memcpy(to, node->data, node->size);
+    to += node->size;
+    if (node->kind == OutNode::Kind::kBlock) ReleaseBlock(buffers, node->block);
+    OutNode* const next = node->next;
+    if (node != first) {
+      if (tail_ == node) tail_ = first;
+      buffers.DeleteNode(node);
+      --nodes_;
+    }
+    node = next;
+  }
+  fill_->used += size;
+  Buffers::Reference(fill_);
+  first->kind = OutNode::Kind::kBlock;
+  first->block = fill_;
+  first->data = joined;
+  first->size = size;
+  first->next = end;
+}
+
 size_t Output::Gather(const engine::Engine& engine, std::span<iovec> pieces, uint64_t bytes_max,
                       uint64_t* bytes, bool* more) const {
   size_t count = 0;

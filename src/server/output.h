@@ -87,6 +87,12 @@ class Output {
   void FillConstant(OutNode* gap, std::string_view bytes);
   void FillFrom(Buffers& buffers, OutNode* gap, Output& reply);
 
+  // Makes one node of many small ones at the front, such as the answers of other shards leave. Not
+  // while a send shows them. Without memory they stay as they are.
+  void Join(Buffers& buffers);
+  // Whether that may do something.
+  bool joinable() const { return nodes_ >= kJoinNodesMin; }
+
   // Gathers what can be sent, at most pieces.size() pieces and `bytes_max` bytes. Returns how many
   // pieces. `*bytes` is their sum, `*more` whether bytes that can be sent are left.
   size_t Gather(const engine::Engine& engine, std::span<iovec> pieces, uint64_t bytes_max,

@@ -83,6 +83,11 @@ struct Fixture : PinHolder {
     REQUIRE(text.size() == bytes);
     return text;
   }
+  size_t Pieces() {
+    std::vector<iovec> pieces(1000);
+    uint64_t bytes = 0;
+    return out.Gather(engine, pieces, UINT64_MAX, &bytes, &more);
+  }
   void Consume(uint64_t bytes) { out.Consume(buffers, *this, bytes); }
   void CheckNothingHeld() {
     CHECK(out.empty());
@@ -234,6 +239,50 @@ TEST_CASE_FIXTURE(Fixture, "nothing behind a gap is shown until it is filled, in
   REQUIRE(out.Append(buffers, "6"));
   CHECK(Sendable() == "3a3b3c456");
   Consume(9);
+  CheckNothingHeld();
+}
+
+TEST_CASE_FIXTURE(Fixture, "small replies at the front become one piece, up to a gap or a value") {
+  Task tasks[6];
+  OutNode* gaps[5];
+  for (int i = 0; i < 5; ++i) {
+    gaps[i] = out.AppendPending(buffers, &tasks[i]);
+    REQUIRE(out.Append(buffers, std::string(1, static_cast<char>('a' + i))));
+  }
+  OutNode* const last = out.AppendPending(buffers, &tasks[5]);
+  REQUIRE(out.AppendPinned(buffers, Pinned("value"), 3, 5));
+  for (int i = 0; i < 4; ++i) out.FillConstant(gaps[i], "12");
+  out.Join(buffers);
+  CHECK(Pieces() == 1);
+  CHECK(Sendable() == "12a12b12c12d");
+
+  // With one send under way, whose bytes must not move.
+  Consume(1);
+  REQUIRE(out.FillCopy(buffers, gaps[4], "3"));
+  out.FillConstant(last, {});
+  out.Join(buffers);
+  CHECK(Sendable() == "2a12b12c12d3evalue");
+  CHECK(Pieces() == 4);
+  Consume(11);
+  out.Join(buffers);
+  CHECK(Sendable() == "3evalue");
+  REQUIRE(out.Append(buffers, "f"));
+  CHECK(Sendable() == "3evaluef");
+  Consume(8);
+  CheckNothingHeld();
+}
+
+TEST_CASE_FIXTURE(Fixture, "what became one piece can be appended to, and cleared") {
+  Task tasks[4];
+  for (Task& task : tasks) {
+    OutNode* const gap = out.AppendPending(buffers, &task);
+    REQUIRE(out.FillCopy(buffers, gap, "1"));
+  }
+  out.Join(buffers);
+  CHECK(Pieces() == 1);
+  REQUIRE(out.Append(buffers, "2"));
+  CHECK(Sendable() == "11112");
+  out.Clear(buffers, *this);
   CheckNothingHeld();
 }
 

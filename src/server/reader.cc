@@ -427,7 +427,7 @@ Reader::Step Reader::ReserveUpload(Connection& c) {
   // A refusal removes the present item, so what this connection asked for before comes first.
   if (task->owner == core_.self()) {
     if (c.batch == core_.batch.serial()) return Step::kBatch;
-    if (c.pending_shards[core_.self()]) return Step::kBlocked;
+    if (c.IsPending(task->op.hash)) return Step::kBlocked;
     engine::Reservation reservation;
     task->reserved = engine_.Reserve(core_.self(), task->op, &reservation);
     if (task->reserved == Engine::ReserveResult::kLater) {
@@ -438,7 +438,7 @@ Reader::Step Reader::ReserveUpload(Connection& c) {
     task->shortage = reservation.shortage;
   } else if (!task->sent) {
     if (const Step step = AwaitEarlier(c); step != Step::kGoOn) return step;
-    if (!desk_.ReserveSend(c, task->owner)) return Step::kLater;
+    if (!desk_.ReserveSend(c, task->owner, task->op.hash)) return Step::kLater;
     desk_.Send(task, MessageKind::kReserve);
     task->sent = true;
     return Step::kBlocked;
@@ -501,7 +501,7 @@ Reader::Step Reader::FinishUpload(Connection& c) {
     core_.batch.AddOperation(&c, task->op, task->asked, task);
     ++c.turn_operations;
   } else {
-    if (!desk_.ReserveSend(c, task->owner)) return Step::kLater;
+    if (!desk_.ReserveSend(c, task->owner, task->op.hash)) return Step::kLater;
     core_.batch.AddTask(&c, task);
   }
   c.upload = nullptr;
@@ -753,7 +753,7 @@ Reader::Step Reader::SubmitForeign(Connection& c, const Op& op, const Asked& ask
     ++c.turn_operations;
     return Step::kGoOn;
   }
-  if (!desk_.ReserveSend(c, owner)) return Step::kLater;
+  if (!desk_.ReserveSend(c, owner, op.hash)) return Step::kLater;
   Task* const task = desk_.New(c, op, asked, meta);
   if (task == nullptr) {
     desk_.CancelSend(c, owner);

@@ -21,7 +21,7 @@ shard::Message MakeMessage(MessageKind kind, void* payload, uint32_t argument = 
 }  // namespace
 
 TaskDesk::TaskDesk(Core& core) : core_(core), queues_(core.shard.shards()) {
-  reserving_.reserve(size_t{core.shard.shards()} * shard::kAnswersMax);
+  reserving_.reserve(size_t{core.shard.shards()} * core.shard.answers_max());
 }
 
 Task* TaskDesk::New(Connection& c, const Op& op, const Asked& asked, const MetaAsked* meta) {
@@ -52,13 +52,12 @@ void TaskDesk::Delete(Task* task) {
   core_.tasks.Delete(task);
 }
 
-bool TaskDesk::ReserveSend(Connection& c, ShardId to) {
+bool TaskDesk::ReserveSend(Connection& c, ShardId to, uint64_t hash) {
   if (queues_[to].first != nullptr || !core_.shard.ReserveSend(to)) {
     core_.Fail(Cause::kOperationStalled);
     return false;
   }
-  ++c.pending;
-  c.pending_shards.set(to);
+  c.NotePending(hash);
   return true;
 }
 
@@ -81,8 +80,7 @@ void TaskDesk::Execute(Task* task) {
 }
 
 void TaskDesk::ExecuteSoon(Connection& c, Task* task) {
-  ++c.pending;
-  c.pending_shards.set(task->owner);
+  c.NotePending(task->op.hash);
   if (queues_[task->owner].first == nullptr && core_.shard.ReserveSend(task->owner)) {
     Send(task, MessageKind::kExecute);
   } else {
@@ -185,8 +183,7 @@ bool TaskDesk::Await(Connection& c, const Entry& entry, const Op& op) {
   }
   task->asker = core_.self();
   pending->waiter = task;
-  ++c.pending;
-  c.pending_shards.set(core_.self());
+  c.NotePending(op.hash);
   return true;
 }
 
@@ -296,12 +293,20 @@ bool TaskDesk::FillHit(Connection& c, Task& task) {
 
 void TaskDesk::Forget(Connection& c) {
   CHECK_LT(0u, c.pending);
-  if (--c.pending == 0) c.pending_shards.reset();
+  if (--c.pending == 0) c.pending_keys.reset();
 }
 
 void TaskDesk::Settle(Connection& c) {
   Forget(c);
-  core_.MarkReady(c);
+  // Else it waits for nothing but input.
+  if (c.in_head != nullptr || c.state != ConnectionState::kCommand || c.read_closed) {
+    core_.MarkReady(c);
+  }
+  if (c.awaits_answer) {
+    if (c.out.has_gap()) return;
+    c.awaits_answer = false;
+    DirtyList::Remove(c);
+  }
   core_.MarkDirty(c);
 }
 

@@ -27,13 +27,13 @@ class TaskDesk final : public PinHolder {
   explicit TaskDesk(Core& core);
 
   // Whether an operation of `c` on a key of `owner` must go by message: writes to others' keys,
-  // reads while a write to that shard is under way (a client reads its own writes), and all where
-  // the engine does not share reads.
+  // reads of a key that has something under way (a client reads its own writes), and all where the
+  // engine does not share reads.
   bool NeedsMessage(const Connection& c, ShardId owner, const engine::Op& op) const {
     if (owner == core_.self()) return false;
     const bool reads = op.verb == engine::Verb::kGet ||
                        (op.verb == engine::Verb::kExtended && op.extended->is_pure());
-    return !reads || c.pending_shards[owner] || !reads_are_shared_;
+    return !reads || c.IsPending(op.hash) || !reads_are_shared_;
   }
 
   // A task for `op`, its key and extra copied. Null: none left, or no memory.
@@ -41,9 +41,9 @@ class TaskDesk final : public PinHolder {
                           const MetaAsked* meta);
   void Delete(Task* task);
 
-  // Takes room for one task of `c` to shard `to`, and counts it as under way. False: no room now;
-  // nothing has changed.
-  [[nodiscard]] bool ReserveSend(Connection& c, ShardId to);
+  // Takes room for one task of `c` to shard `to`, and counts it as under way, for the key of that
+  // hash if it is for one. False: no room now; nothing has changed.
+  [[nodiscard]] bool ReserveSend(Connection& c, ShardId to, uint64_t hash = 0);
   void CancelSend(Connection& c, ShardId to);
   // Sends a task for which room was reserved to task->owner. Its gap, if it is to have one, is
   // placed before.

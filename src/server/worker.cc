@@ -21,6 +21,8 @@ namespace {
 // shards: they need a turn, and most send a wake-up when they have had it. Or for the engine, which
 // sends none: a device that answers it takes about as long.
 constexpr int64_t kRetryNs = 50'000;
+// A time of the shard's clock, to be compared with others that are near.
+uint32_t Microseconds(int64_t ns) { return static_cast<uint32_t>(ns / 1000); }
 
 // Of a handed-over connection's message. -c is at most 2^30 with them: see RaiseFileLimit.
 constexpr uint32_t kProtocolBits = 2;
@@ -353,6 +355,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
   // not by spinning: they may need this core for it.
   if (stalled_) return core_.shard.shards() == 1 ? 0 : kRetryNs;
   if (waiting || desk_.awaiting() != 0 || !later_.empty() || !starved_.empty()) return kRetryNs;
+  if (!awaiting_.empty()) return kAwaitAnswerNs;
   if (stopping_) return kAcceptPauseNs;
   for (const Acceptor& acceptor : acceptors_) {
     if (!acceptor.armed) return kAcceptPauseNs;
@@ -555,13 +558,44 @@ bool Worker::CloseIdle() {
 // Sending and closing.
 
 void Worker::Flush() {
+  if (!awaiting_.empty()) EndAwaits();
   DirtyList again;
   while (Connection* const c = core_.dirty.PopFront()) {
+    if (!c->datagram && AwaitAnswer(*c)) continue;
     const bool again_next_turn =
         c->datagram ? udp_.Flush(*c) : HoldReplies(*c) || !Send(*c) || CloseIfDone(*c);
     if (again_next_turn) again.PushBack(*c);
   }
   core_.dirty.Splice(again);
+}
+
+// Replies before a gap leave with those behind it: another shard answers within a turn of its own,
+// and a second send costs more than that. Not for long, since some writes are slow, and not where
+// the engine takes its time with all. The last answer ends it (TaskDesk::Settle), or EndAwaits.
+bool Worker::AwaitAnswer(Connection& c) {
+  if (!c.out.has_gap()) [[likely]]
+    return false;
+  if (!c.out.sendable() || c.sending || c.state == State::kClosing || c.broken ||
+      c.held_turns == kHeldTurnsMax || c.out.bytes() > kHeldBytesMax ||
+      !core_.engine().reads_are_shared()) {
+    return false;
+  }
+  c.goes_on = false;
+  c.awaits_answer = true;
+  c.awaits_until_us = Microseconds(core_.shard.now_ns() + kAwaitAnswerNs);
+  awaiting_.PushBack(c);
+  return true;
+}
+
+void Worker::EndAwaits() {
+  const uint32_t now_us = Microseconds(core_.shard.now_ns());
+  while (Connection* const c = awaiting_.Front()) {
+    if (static_cast<int32_t>(now_us - c->awaits_until_us) < 0) break;
+    DirtyList::Remove(*c);
+    c->awaits_answer = false;
+    c->held_turns = kHeldTurnsMax;
+    core_.MarkDirty(*c);
+  }
 }
 
 // Only from a turn that used up its share to the next, in which it is read again: whatever ends
@@ -581,6 +615,7 @@ bool Worker::Send(Connection& c) {
   if (room == 0) return false;
   const bool small = c.out.bytes() <= kSendSmallBytes;
   if (!small && send_bytes_ >= kTurnSendBytesMax) return false;
+  if (c.out.joinable()) core_.JoinReplies(c);
   const std::span<iovec> pieces(&pieces_[pieces_used_], room);
   uint64_t bytes = 0;
   bool more_follows = false;
@@ -705,7 +740,7 @@ void Worker::CheckInvariants() const {
     }
     CHECK_EQ(segments, c.in_count);
     CHECK(core_.roster.entries()[c.place].connection == &c);
-    CHECK(c.pending > 0 || c.pending_shards.none());
+    CHECK(c.pending > 0 || c.pending_keys.none());
     CHECK((c.upload != nullptr) == (c.state == State::kUpload || c.state == State::kReserving) ||
           c.state == State::kClosing);
   });

@@ -78,6 +78,9 @@ class Worker final : public shard::Service, private GlobalCommands {
   void ResumeReceiving();
 
   void Flush();
+  // True: its replies wait for another shard's answer.
+  bool AwaitAnswer(Connection& c);
+  void EndAwaits();
   // True: its replies wait for those of the next turn.
   bool HoldReplies(Connection& c);
   // False: this turn's pieces, or bytes, are used up.
@@ -104,6 +107,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   AllList all_;
   StarvedList starved_;
   HoldingList holding_;
+  DirtyList awaiting_;     // their replies wait for an answer, in the order in which that ends
   ReadyList later_;        // to be tried again soon
   ReadyList penalized_;    // gave a wrong password, in the order in which their time comes
   ReadyList passed_over_;  // had nothing of the turn: first in the next one

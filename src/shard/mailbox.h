@@ -5,7 +5,7 @@
 //   shard 0 --- requests -->  shard 1        a request is a Message; its answer is the same Message
 //   sent back shard 0 <-- answers  ---  shard 1
 //
-// A sender keeps at most kAnswersMax requests that want an answer under way to one shard, so
+// A sender keeps at most answers_max() requests that want an answer under way to one shard, so
 // neither ring can overflow by them; the rest of the ring is for requests without an answer. No
 // room is a result that the sender handles; nothing is queued behind its back.
 //
@@ -14,8 +14,9 @@
 #ifndef TORC_SRC_SHARD_MAILBOX_H_
 #define TORC_SRC_SHARD_MAILBOX_H_
 
-#include <array>
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -34,28 +35,38 @@ struct Message {
 };
 static_assert(sizeof(Message) == 16);
 
-// Requests under way from one shard to another that want an answer. With 16 shards all
-// rings take 4 MiB, with 128 shards 256 MiB of address space, of which only what is used is
-// touched.
-inline constexpr uint32_t kAnswersMax = 192;
-inline constexpr uint32_t kRingCapacity = 512;
+// The size of a ring, by the number of shards: with few, each has much to say to each other one
+// (two shards, fifty clients with pipelines of sixteen sets: 400 requests under way at a time, and
+// what finds no room costs a turn more), with many little. All rings of 16 shards take 4 MiB, of
+// 128 shards 260 MiB of address space, of which only what is used is touched.
+constexpr uint32_t RingCapacity(uint32_t shards) {
+  return std::clamp(std::bit_floor(4096 / shards), 512U, 2048U);
+}
+// Requests under way from one shard to another that want an answer.
+constexpr uint32_t AnswersMax(uint32_t shards) { return RingCapacity(shards) / 2; }
 // Requests that want no answer: they are sent only while the ring holds fewer entries than this.
-inline constexpr uint32_t kPostsMax = kRingCapacity - kAnswersMax;
-static_assert(kAnswersMax < kRingCapacity,
-              "answers always fit, and so do requests with room reserved");
+constexpr uint32_t PostsMax(uint32_t shards) { return RingCapacity(shards) - AnswersMax(shards); }
 
 // A ring with one producer and one consumer. Each end keeps a copy of the other's position and
 // reads the shared one only when the copy says full or empty. Positions count up and wrap at 2^32.
 class MessageRing {
  public:
+  // `capacity`: a power of two.
+  explicit MessageRing(uint32_t capacity)
+      : entries_(std::make_unique_for_overwrite<Message[]>(capacity)), capacity_(capacity) {
+    CHECK(std::has_single_bit(capacity));
+  }
+
+  uint32_t capacity() const { return capacity_; }
+
   // Producer. False: full.
   [[nodiscard]] bool Push(const Message& message) {
-    if (tail_local_ - head_seen_ == kRingCapacity) {
+    if (tail_local_ - head_seen_ == capacity_) {
       head_seen_ =
           head_.load(std::memory_order_acquire);  // the consumer is done with those entries
-      if (tail_local_ - head_seen_ == kRingCapacity) return false;
+      if (tail_local_ - head_seen_ == capacity_) return false;
     }
-    entries_[tail_local_ % kRingCapacity] = message;
+    entries_[tail_local_ & (capacity_ - 1)] = message;
     ++tail_local_;
     tail_.store(tail_local_,
                 std::memory_order_release);  // publishes the entry and what its payload points to
@@ -71,7 +82,7 @@ class MessageRing {
       tail_seen_ = tail_.load(std::memory_order_acquire);
       if (head_local_ == tail_seen_) return false;
     }
-    *message = entries_[head_local_ % kRingCapacity];
+    *message = entries_[head_local_ & (capacity_ - 1)];
     ++head_local_;
     head_.store(head_local_, std::memory_order_release);
     return true;
@@ -81,6 +92,9 @@ class MessageRing {
   bool Waiting() const { return head_local_ != tail_.load(std::memory_order_acquire); }
 
  private:
+  // Read by both. The entries are written by the producer, read by the consumer; not initialised.
+  alignas(kCacheLineBytes) const std::unique_ptr<Message[]> entries_;
+  const uint32_t capacity_;
   // Written by the producer.
   alignas(kCacheLineBytes) std::atomic<uint32_t> tail_{0};
   uint32_t tail_local_ = 0;
@@ -89,8 +103,6 @@ class MessageRing {
   alignas(kCacheLineBytes) std::atomic<uint32_t> head_{0};
   uint32_t head_local_ = 0;
   uint32_t tail_seen_ = 0;
-  // Written by the producer, read by the consumer.
-  alignas(kCacheLineBytes) std::array<Message, kRingCapacity> entries_;  // not initialised
 };
 
 // All rings between all pairs of shards.
@@ -98,11 +110,13 @@ class Mailboxes {
  public:
   explicit Mailboxes(uint32_t shards) : shards_(shards), pairs_(size_t{shards} * shards) {
     for (uint32_t i = 0; i < pairs_.size(); ++i) {
-      if (i / shards != i % shards) pairs_[i] = std::make_unique_for_overwrite<Pair>();
+      if (i / shards != i % shards) pairs_[i] = std::make_unique<Pair>(RingCapacity(shards));
     }
   }
 
   uint32_t shards() const { return shards_; }
+  uint32_t answers_max() const { return AnswersMax(shards_); }
+  uint32_t posts_max() const { return PostsMax(shards_); }
   MessageRing& requests(ShardId from, ShardId to) { return pairs_[from * shards_ + to]->requests; }
   MessageRing& answers(ShardId from, ShardId to) { return pairs_[from * shards_ + to]->answers; }
 
@@ -117,6 +131,7 @@ class Mailboxes {
 
  private:
   struct Pair {
+    explicit Pair(uint32_t capacity) : requests(capacity), answers(capacity) {}
     MessageRing requests;
     MessageRing answers;
   };

@@ -13,6 +13,8 @@ Shard::Shard(ShardId id, ring::Ring& ring, engine::Engine& engine, Epochs& epoch
       wake_targets_(wake_targets),
       clock_(clock),
       start_(start),
+      answers_max_(mailboxes.answers_max()),
+      posts_max_(mailboxes.posts_max()),
       under_way_(mailboxes.shards(), 0),
       sent_to_(mailboxes.shards(), false) {}
 
@@ -79,14 +81,14 @@ void Shard::ReceiveMessages() {
     if (from == id_) continue;
     // Answers first: they free what requests may need. Both are bounded by the rings' capacity.
     MessageRing& answers = mailboxes_.answers(from, id_);
-    for (uint32_t n = 0; n < kRingCapacity && answers.Pop(&message); ++n) {
+    for (uint32_t n = 0; n < answers.capacity() && answers.Pop(&message); ++n) {
       CHECK_LT(0u, under_way_[from]);
       --under_way_[from];
       service_->OnAnswer(from, message);
     }
     MessageRing& requests = mailboxes_.requests(from, id_);
-    for (uint32_t n = 0; n < kRingCapacity && service_->CanTakeRequest() && requests.Pop(&message);
-         ++n) {
+    for (uint32_t n = 0;
+         n < requests.capacity() && service_->CanTakeRequest() && requests.Pop(&message); ++n) {
       service_->OnRequest(from, message);
     }
   }
@@ -94,7 +96,7 @@ void Shard::ReceiveMessages() {
 
 bool Shard::ReserveSend(ShardId to) {
   CHECK(to != id_);
-  if (under_way_[to] == kAnswersMax) {
+  if (under_way_[to] == answers_max_) {
     counters_.mailbox_full.Add(1);
     return false;
   }
@@ -112,7 +114,7 @@ bool Shard::Post(ShardId to, const Message& message) {
   CHECK(to != id_);
   MessageRing& requests = mailboxes_.requests(id_, to);
   // Never more than their part of the ring, so that requests with room reserved always fit.
-  if (requests.used() >= kPostsMax || !requests.Push(message)) {
+  if (requests.used() >= posts_max_ || !requests.Push(message)) {
     counters_.mailbox_full.Add(1);
     return false;
   }

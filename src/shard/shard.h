@@ -13,7 +13,7 @@
 //
 // Owner: main. Affinity: shard, except RequestStop. Lifetime: until its thread has ended.
 // Invariant: while a turn runs, the shard is awake in Epochs; requests under way to a shard <=
-// kAnswersMax.
+// answers_max().
 #ifndef TORC_SRC_SHARD_SHARD_H_
 #define TORC_SRC_SHARD_SHARD_H_
 
@@ -93,6 +93,8 @@ class Shard {
 
   ShardId id() const { return id_; }
   uint32_t shards() const { return mailboxes_.shards(); }
+  // Requests to one shard that may be under way and want an answer.
+  uint32_t answers_max() const { return answers_max_; }
   ring::Ring& ring() { return ring_; }
   engine::Engine& engine() { return engine_; }
   // The turn's time.
@@ -118,6 +120,8 @@ class Shard {
   const std::vector<ring::WakeTarget>& wake_targets_;
   const Clock& clock_;
   const torc::Epoch& start_;
+  const uint32_t answers_max_;
+  const uint32_t posts_max_;
   Service* service_ = nullptr;
 
   int64_t now_ns_ = 0;

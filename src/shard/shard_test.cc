@@ -13,18 +13,20 @@
 namespace torc::shard {
 namespace {
 
+constexpr uint32_t kCapacity = 512;
+
 TEST_CASE("a message ring keeps order and says when it is full") {
-  auto ring = std::make_unique<MessageRing>();
+  auto ring = std::make_unique<MessageRing>(kCapacity);
   Message message;
   REQUIRE(!ring->Pop(&message));
   for (uint32_t round = 0; round < 3; ++round) {
-    for (uint32_t i = 0; i < kRingCapacity; ++i) {
+    for (uint32_t i = 0; i < kCapacity; ++i) {
       REQUIRE(ring->used() == i);
       REQUIRE(ring->Push({1, round * 1000 + i, nullptr}));
     }
     REQUIRE(!ring->Push({1, 0, nullptr}));
     REQUIRE(ring->Waiting());
-    for (uint32_t i = 0; i < kRingCapacity; ++i) {
+    for (uint32_t i = 0; i < kCapacity; ++i) {
       REQUIRE(ring->Pop(&message));
       REQUIRE(message.argument == round * 1000 + i);
     }
@@ -34,7 +36,7 @@ TEST_CASE("a message ring keeps order and says when it is full") {
 }
 
 TEST_CASE("a message ring between two threads loses, repeats and reorders nothing") {
-  auto ring = std::make_unique<MessageRing>();
+  auto ring = std::make_unique<MessageRing>(kCapacity);
   constexpr uint32_t kMessages = 200'000;
   std::vector<uint64_t> payloads(kMessages);
   std::thread producer([&] {

@@ -131,11 +131,15 @@ class PacketPlayer:
 
     def _speak_text(self, step: Step) -> None:
         self.text = self.text or self.connect()
-        line = self.words.to_bytes(step.text) + b"\r\n"
         if step.op == "text>":
-            self._send(self.text, line)
-        elif (got := self._read(self.text.read_line)) != line:
-            self._fail(repr(line), got)
+            self._send(self.text, self.words.to_bytes(step.text) + b"\r\n")
+            return
+        wanted = self.words.to_pattern(step.text)
+        got = self._read(self.text.read_line)
+        line = got.removesuffix(b"\r\n")
+        fits = line == wanted if isinstance(wanted, bytes) else wanted.fullmatch(line)
+        if not fits or not got.endswith(b"\r\n"):
+            self._fail(step.text, got)
 
     def _fields(self, text: str) -> tuple[int, dict[str, str]]:
         name, *pairs = text.split(" ")

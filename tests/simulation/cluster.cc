@@ -303,6 +303,10 @@ uint64_t Cluster::Failures(Cause cause) const {
   return sum;
 }
 
+uint64_t Cluster::messages_sent(ShardId shard) const {
+  return seats_[shard]->shard.counters().messages_sent.Get();
+}
+
 uint64_t Cluster::mailbox_full() const {
   uint64_t sum = 0;
   for (const auto& seat : seats_) sum += seat->shard.counters().mailbox_full.Get();

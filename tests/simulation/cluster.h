@@ -106,6 +106,8 @@ class Cluster {
   uint64_t Failures(Cause cause) const;
   // What -v printed.
   const std::vector<std::string>& said() const { return said_; }
+  // Requests that a shard has sent to others.
+  uint64_t messages_sent(ShardId shard) const;
   // Requests that found no room in a mailbox.
   uint64_t mailbox_full() const;
   // Blocks and provided buffers that a shard's connections hold.
