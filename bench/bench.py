@@ -50,7 +50,7 @@ PLANS = {
                   floor=False),
     # About an hour.
     "full": Plan((*LARGE, *UNREALISTIC, *FACEBOOK, *TWITTER),
-                 ("protocols", "tail", "memory", "slap")),
+                 ("protocols", "tail", "threads", "memory", "slap")),
     "tiny": Plan((), rounds=1, seconds=TINY_SECONDS, warmup=0.02, scale="tiny"),
     "": Plan(BASIC),
 }

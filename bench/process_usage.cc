@@ -1,12 +1,15 @@
 #include "bench/process_usage.h"
 
+#include <sched.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "bench/die.h"
 
@@ -26,6 +29,16 @@ void AddSwitches(const std::filesystem::path& status, ProcessUsage& usage) {
   }
 }
 
+// The core that a thread is tied to; -1 if it has a choice.
+int OnlyCore(pid_t thread) {
+  cpu_set_t cores;
+  if (sched_getaffinity(thread, sizeof(cores), &cores) != 0 || CPU_COUNT(&cores) != 1) return -1;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(core, &cores)) return core;
+  }
+  return -1;
+}
+
 // The second number of statm: resident pages.
 uint64_t ReadResidentBytes(const std::string& root) {
   uint64_t pages = 0;
@@ -39,6 +52,7 @@ uint64_t ReadResidentBytes(const std::string& root) {
 ProcessUsage operator-(const ProcessUsage& end, const ProcessUsage& begin) {
   return {.total_ns = end.total_ns - begin.total_ns,
           .delayed_ns = end.delayed_ns - begin.delayed_ns,
+          .siblings_ns = end.siblings_ns - begin.siblings_ns,
           .user_ticks = end.user_ticks - begin.user_ticks,
           .system_ticks = end.system_ticks - begin.system_ticks,
           .voluntary_switches = end.voluntary_switches - begin.voluntary_switches,
@@ -46,25 +60,42 @@ ProcessUsage operator-(const ProcessUsage& end, const ProcessUsage& begin) {
           .resident_bytes = end.resident_bytes};
 }
 
+uint64_t DelayedByOthers(const ProcessUsage& usage) {
+  return usage.delayed_ns - std::min(usage.delayed_ns, usage.siblings_ns);
+}
+
 ProcessUsage ReadProcessUsage(pid_t pid) {
   const std::string root = "/proc/" + std::to_string(pid);
   ProcessUsage usage;
-  uint64_t busiest_ns = 0;
-  std::error_code error;
-  for (const auto& task : std::filesystem::directory_iterator(root + "/task", error)) {
+  struct Thread {
     uint64_t run_ns = 0;
     uint64_t delayed_ns = 0;
+    int core = -1;
+  };
+  std::vector<Thread> threads;
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator(root + "/task", error)) {
+    Thread thread;
     // A thread may end between the listing and the reading: it then counts as 0.
-    if (std::ifstream(task.path() / "schedstat") >> run_ns >> delayed_ns) {
-      usage.total_ns += run_ns;
-      if (run_ns >= busiest_ns) {
-        busiest_ns = run_ns;
-        usage.delayed_ns = delayed_ns;
-      }
+    if (std::ifstream(task.path() / "schedstat") >> thread.run_ns >> thread.delayed_ns) {
+      thread.core = OnlyCore(std::stoi(task.path().filename()));
+      threads.push_back(thread);
+      usage.total_ns += thread.run_ns;
     }
     AddSwitches(task.path() / "status", usage);
   }
   if (error) Die("cannot read " + root + "/task: " + error.message());
+  const auto busiest =
+      std::max_element(threads.begin(), threads.end(),
+                       [](const Thread& a, const Thread& b) { return a.run_ns < b.run_ns; });
+  if (busiest != threads.end()) {
+    usage.delayed_ns = busiest->delayed_ns;
+    for (const Thread& thread : threads) {
+      if (&thread != &*busiest && busiest->core >= 0 && thread.core == busiest->core) {
+        usage.siblings_ns += thread.run_ns;
+      }
+    }
+  }
 
   usage.resident_bytes = ReadResidentBytes(root);
 

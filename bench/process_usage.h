@@ -15,6 +15,9 @@ struct ProcessUsage {
   uint64_t total_ns = 0;
   // Time that the busiest of its threads was ready to run and another task had its core.
   uint64_t delayed_ns = 0;
+  // Time that others of its threads ran which are tied to the core that the busiest is tied to: of
+  // delayed_ns, what the process did to itself. 0 where the busiest may go elsewhere.
+  uint64_t siblings_ns = 0;
   // How that time divides. The kernel keeps it in ticks of about 10 ms, so only the proportion is
   // used, and only over a second or more.
   uint64_t user_ticks = 0;
@@ -28,6 +31,9 @@ struct ProcessUsage {
 
 // What was used between two readings; of memory, what `end` found.
 ProcessUsage operator-(const ProcessUsage& end, const ProcessUsage& begin);
+
+// Of delayed_ns what other processes took, at least.
+uint64_t DelayedByOthers(const ProcessUsage& usage);
 
 // Ends the program if there is no such process. Needs the rights to read /proc/PID.
 ProcessUsage ReadProcessUsage(pid_t pid);

@@ -26,10 +26,11 @@ struct Figures {
             Share(result.server.user_ticks, result.server.user_ticks + result.server.system_ticks)),
         server_cpu_us_system(server_cpu_us - server_cpu_us_user),
         server_cpu_share(PerSecond(result, result.server.total_ns) / 1e9),
-        server_delayed_share(PerSecond(result, result.server.delayed_ns) / 1e9),
+        server_delayed_share(PerSecond(result, DelayedByOthers(result.server)) / 1e9),
+        server_siblings_share(PerSecond(result, result.server.siblings_ns) / 1e9),
         load_cpu_us(Share(result.own.total_ns, result.tally.requests) / 1e3),
         load_cpu_share(PerSecond(result, result.own.total_ns) / 1e9),
-        load_delayed_share(PerSecond(result, result.own.delayed_ns) / 1e9),
+        load_delayed_share(PerSecond(result, DelayedByOthers(result.own)) / 1e9),
         offered_per_second(static_cast<double>(result.offered) / result.options.seconds),
         kept_up(result.given_up == 0 && KeptUp(result.offered, result.waiting_at_end)) {}
 
@@ -47,9 +48,10 @@ struct Figures {
   double server_cpu_us;  // per request
   double server_cpu_us_user;
   double server_cpu_us_system;
-  double server_cpu_share;  // of one core
-  double server_delayed_share;
-  double load_cpu_us;  // per request
+  double server_cpu_share;       // of one core
+  double server_delayed_share;   // by other processes
+  double server_siblings_share;  // of the core: threads of its own beside the busiest one
+  double load_cpu_us;            // per request
   double load_cpu_share;
   double load_delayed_share;
   double offered_per_second;  // of an open loop
@@ -81,8 +83,11 @@ void PrintOpenLoop(const Result& result, const Figures& figures) {
 void PrintServer(const Result& result, const Figures& figures) {
   std::fprintf(stderr, "server: %.3f us of CPU per request (user %.3f, system %.3f)\n",
                figures.server_cpu_us, figures.server_cpu_us_user, figures.server_cpu_us_system);
-  std::fprintf(stderr, "server: %.1f %% of a core, kept waiting for it %.1f %% of the time\n",
-               100 * figures.server_cpu_share, 100 * figures.server_delayed_share);
+  std::fprintf(stderr,
+               "server: %.1f %% of a core, kept waiting for it %.1f %% of the time by others; %.1f "
+               "%% of the core for other threads of its own\n",
+               100 * figures.server_cpu_share, 100 * figures.server_delayed_share,
+               100 * figures.server_siblings_share);
   std::fprintf(stderr, "server: %lu voluntary and %lu involuntary context switches, %.1f MB\n",
                result.server.voluntary_switches, result.server.involuntary_switches,
                static_cast<double>(result.server.resident_bytes) / 1e6);
@@ -185,6 +190,7 @@ void AddServer(const Result& result, const Figures& figures, JsonObject& line) {
       .Add("server_cpu_us_per_key", Figures::Share(result.server.total_ns, result.tally.keys) / 1e3)
       .Add("server_cpu_share", figures.server_cpu_share)
       .Add("server_delayed_share", figures.server_delayed_share)
+      .Add("server_siblings_share", figures.server_siblings_share)
       .Add("server_switches_voluntary", result.server.voluntary_switches)
       .Add("server_switches_involuntary", result.server.involuntary_switches)
       .Add("server_switches_per_request",

@@ -7,7 +7,7 @@
     rounds.py     servers in turn, ratios round by round, and when a difference is one
     workloads.py  the kinds of work, by name
     studies.py    what takes more than one run of the load generator: the table of studies, by name;
-                  protocols.py, tail.py, memory.py and slap.py are the studies
+                  protocols.py, tail.py, threads.py, memory.py and slap.py are the studies
     revision.py   a build of another revision of torc
     text.py       tables on a terminal
     report.py     the page with pictures

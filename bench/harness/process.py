@@ -1,6 +1,7 @@
 """What the kernel counts of a process, from /proc and by perf or strace. The load generator reads
 what belongs to a measured time itself."""
 
+import os
 import re
 import shutil
 import signal
@@ -22,8 +23,22 @@ def cpu_seconds(pid: int) -> float:
 
 
 def delayed_seconds(pid: int) -> float:
-    """For how long the thread that waited most was ready and another task had its core."""
-    return max(int(_schedstat(thread)[1]) for thread in _threads(pid)) / 1e9
+    """For how long the busiest thread was ready and another process had its core, at least: what
+    threads of its own took that are tied to the same core is left out."""
+    threads = [(int(run), int(delayed), _only_core(int(path.parent.name)))
+               for path in _threads(pid) for run, delayed, _ in [_schedstat(path)]]
+    busiest = max(threads, key=lambda thread: thread[0])
+    siblings = sum(run for run, _, core in threads if core is not None and core == busiest[2])
+    return max(0, busiest[1] - (siblings - busiest[0] if siblings else 0)) / 1e9
+
+
+def _only_core(thread: int) -> int | None:
+    """The core that a thread is tied to; nothing if it has a choice, or has ended."""
+    try:
+        cores = os.sched_getaffinity(thread)
+    except OSError:
+        return None
+    return next(iter(cores)) if len(cores) == 1 else None
 
 
 def _threads(pid: int) -> list[Path]:

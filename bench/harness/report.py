@@ -49,7 +49,7 @@ def write(record: dict, page: Path, plots: Path | None) -> None:
         parts.append(f"<h2>{_text(picture.title)}</h2>\n<img alt='{_text(picture.title)}' "
                      f"src='data:image/png;base64,{data}'>\n"
                      f"<p class=caption>{_text(picture.caption)}</p>")
-    parts += [_figures(record), _protocols(record), _commands(record)]
+    parts += [_figures(record), _protocols(record), _threads(record), _commands(record)]
     body = "\n".join(part for part in parts if part)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(f"<!doctype html>\n<html lang=en><meta charset=utf-8>\n"
@@ -154,6 +154,29 @@ def _protocols(record: dict) -> str:
     lines = [f"<li>{_text(work)}, {_text(server)}: {_text(conclusion(figures))}</li>"
              for work in WORK for server, figures in study["work"].get(work, {}).items()]
     return "<h2>Which protocol comes out ahead, by CPU</h2>\n<ul>" + "\n".join(lines) + "</ul>"
+
+
+def _threads(record: dict) -> str:
+    study = record["studies"].get("threads")
+    if not study or "skipped" in study:
+        return ""
+    from .rounds import Ratio
+    from .threads import verdict
+    from .workloads import BY_NAME
+    lines = []
+    for work, by_server in study["work"].items():
+        lines.append(f"<tr class=first><td colspan=5>{_text(BY_NAME[work].title)}</td></tr>")
+        for server, f in by_server.items():
+            cells = "".join(f"<td>{f['cpu_us'][way]:.3f}</td>" for way in ("apart", "together"))
+            lines.append(f"<tr><td class=server>{_text(server)}</td>{cells}"
+                         f"<td>{_text(Ratio(tuple(f['ratio'])))}</td>"
+                         f"<td class=said>{_text(verdict(f['ratio']))}</td></tr>")
+    count = study["threads"]
+    return (f"<h2>What it costs that threads serve one cache</h2>\n<p class=caption>Processor time a "
+            f"key, us, of {count} servers of one thread each and of one server of {count} threads, "
+            f"on the same cores with the same clients; the ratio round by round.</p>\n"
+            f"<table><thead><tr><th></th><th>apart</th><th>together</th><th>together / apart</th>"
+            f"<th></th></tr></thead>\n" + "\n".join(lines) + "</table>")
 
 
 def _commands(record: dict) -> str:

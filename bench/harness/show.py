@@ -9,6 +9,8 @@ from .workloads import Row
 
 # Above this share of the time kept waiting by others, a run says more about them.
 DISTURBED_SHARE = 0.05
+# Above this share of the core, a server's threads beside the one that serves are worth a note.
+SIBLINGS_SHARE = 0.05
 
 
 def middle(samples: list[Sample], name: str) -> float | None:
@@ -29,6 +31,9 @@ def notes_on(samples: list[Sample], threads: int) -> list[str]:
                       middle(samples, "load_delayed_share"))
     if disturbance > DISTURBED_SHARE:
         notes.append(f"kept waiting {disturbance:.0%} of the time by other work")
+    siblings = middle(samples, "server_siblings_share") or 0
+    if siblings > SIBLINGS_SHARE:
+        notes.append(f"{siblings:.0%} of the core for other threads of its own")
     return notes
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from . import memory, protocols, slap, tail
+from . import memory, protocols, slap, tail, threads
 from .measure import Bench
 from .servers import Server
 
@@ -11,8 +11,9 @@ from .servers import Server
 STUDIES: dict[str, Callable[[Bench, list[Server], str], dict]] = {
     "protocols": protocols.run,
     "tail": tail.run,
+    "threads": threads.run,
     "memory": memory.run,
     "slap": slap.run,
 }
 TITLES = {name: module.TITLE for name, module in
-          (("protocols", protocols), ("tail", tail), ("memory", memory), ("slap", slap))}
+          (("protocols", protocols), ("tail", tail), ("threads", threads), ("memory", memory), ("slap", slap))}

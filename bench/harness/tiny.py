@@ -53,7 +53,7 @@ class Tiny:
         session.begin("tiny")
         self.check("a record of a row", lambda: session.run_row(small(BASIC[0])))
         self.check("a record of a row with misses", lambda: session.run_row(small(BY_NAME["etc"])))
-        for name in ("protocols", "tail", "memory", "slap"):
+        for name in ("protocols", "tail", "threads", "memory", "slap"):
             self.check(f"study {name}", lambda: session.run_study(name))
         self.check("the report", lambda: report(session.record))
         print(f"\n{self.passed} passed, {self.failed} failed")

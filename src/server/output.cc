@@ -165,7 +165,11 @@ void Output::Join(Buffers& buffers) {
   char* to = joined;
   OutNode* const first = head_;
   for (OutNode* node = first; node != end;) {
-    std::memcpy(to, node->data, node->size);
+    if (node->size <= kShortBytesMax) {
+      CopyShort(to, node->data, node->size);
+    } else {
+      std::memcpy(to, node->data, node->size);
+    }
     to += node->size;
     if (node->kind == OutNode::Kind::kBlock) ReleaseBlock(buffers, node->block);
     OutNode* const next = node->next;
