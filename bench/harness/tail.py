@@ -12,9 +12,9 @@ these 10 ms late, not one. Last, one share again with something going on beside 
     large     values of 1 MB stored and read
     churn     connections that come, ask once and go
 
-What disturbs runs on a core of its own where there are three; else on the load's, and then the load
-generator's own delays are in the latencies of all servers alike: `late` is the time that it was
-kept waiting.
+What disturbs runs on a core of its own where there are three; else on the load's, and there the load
+generator comes first, if it may (the scheduler's real-time class: root). Where it may not, its own
+delays are in the latencies of all servers alike: `late` is the time that it was kept waiting.
 """
 
 import os
@@ -28,7 +28,7 @@ from typing import Iterator
 
 from .client import Client
 from .errors import BenchError
-from .measure import Bench, Figures, LoadGenerator, progress
+from .measure import Bench, Figures, LoadGenerator, may_come_first, progress
 from .rounds import Ratio, ratio_of
 from .servers import Running, Server
 from .text import table
@@ -167,12 +167,14 @@ def row_for(bench: Bench, disturbance: str | None) -> Row:
 def run(bench: Bench, servers: list[Server], scale: str) -> dict:
     shares, names, seconds = PER_SCALE[scale]
     storing = [server for server in servers if server.stores]
-    measured = replace(bench, seconds=seconds)
+    core = disturbing_core(bench)
+    shares_core = core == bench.load.core
+    load = replace(bench.load, comes_first=shares_core and may_come_first())
+    measured = replace(bench, seconds=seconds, load=load)
     saturation, by = find_saturation(measured, storing)
     result: dict = {"saturation": saturation, "saturation_of": by, "row": " ".join(ROW.load),
-                    "points": []}
+                    "load_comes_first": load.comes_first, "points": []}
     print(f"\n{TITLE}\n  {by} does {saturation:,.0f} requests a second in a closed loop: 100 %")
-    core = disturbing_core(bench)
     plan = [(share, None) for share in shares]
     plan += [(DISTURBED_SHARE, name) for name in names or DISTURBANCES]
     for share, name in plan:

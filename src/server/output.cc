@@ -165,11 +165,7 @@ void Output::Join(Buffers& buffers) {
   char* to = joined;
   OutNode* const first = head_;
   for (OutNode* node = first; node != end;) {
-    if (node->size <= kShortBytesMax) {
-      CopyShort(to, node->data, node->size);
-    } else {
-      std::memcpy(to, node->data, node->size);
-    }
+    CopyShort(to, node->data, node->size);
     to += node->size;
     if (node->kind == OutNode::Kind::kBlock) ReleaseBlock(buffers, node->block);
     OutNode* const next = node->next;
