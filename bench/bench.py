@@ -78,15 +78,17 @@ def plan_of(names: list[str]) -> Plan:
     return replace(plan, rows=tuple(dict.fromkeys(rows)), studies=tuple(chosen))
 
 
-def run(arguments: argparse.Namespace, plan: Plan, bench: Bench, servers: list[Server]) -> None:
+def run(arguments: argparse.Namespace, plan: Plan, bench: Bench, servers: list[Server]) -> bool:
+    """Runs all of the plan, whatever fails on the way; whether nothing did."""
     session = Session(bench, servers, plan.scale, Path(arguments.json))
     session.begin(shlex.join(sys.argv))
     for row in plan.rows:
-        session.run_row(row)
+        session.attempt(row.name, lambda: session.run_row(row))
     for name in plan.studies:
-        session.run_study(name)
+        session.attempt(name, lambda: session.run_study(name))
     print(f"\nfigures: {arguments.json}")
     write_report(session.record, arguments.report, arguments.plots)
+    return not session.record["failed"]
 
 
 def write_report(record: dict, page: str, plots: str | None) -> None:
@@ -195,8 +197,7 @@ def main() -> int:
                       arguments.rounds or plan.rounds, arguments.threads, SystemCalls(), is_tiny)
         if is_tiny:
             return 0 if tiny(arguments, bench, servers) else 1
-        run(arguments, plan, bench, servers)
-        return 0
+        return 0 if run(arguments, plan, bench, servers) else 1
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

@@ -31,7 +31,7 @@
 namespace torc::bench {
 namespace {
 
-constexpr uint32_t kConnectionsMax = 4096;
+constexpr uint32_t kConnectionsMax = 16 << 10;
 
 struct Options {
   uint16_t port = 11211;

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "bench/die.h"
@@ -12,18 +13,20 @@ namespace torc::bench {
 
 namespace {
 
-// Sockets and the table of fixed files count against the soft limit, which is often 1,024.
-void RaiseFileLimit() {
+// Sockets and the table of fixed files count against the soft limit, which is often 1,024. Returns
+// what it is now.
+rlim_t RaiseFileLimit() {
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
 }
 
 }  // namespace
 
 Ring::Ring(const Config& config) : config_(config), ring_{} {
-  RaiseFileLimit();
+  const rlim_t files_max = RaiseFileLimit();
   io_uring_params params{};
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE |
                  IORING_SETUP_SUBMIT_ALL;
@@ -32,7 +35,8 @@ Ring::Ring(const Config& config) : config_(config), ring_{} {
   if (rc < 0) DieErrno("io_uring is refused (Linux 6.1 or newer is needed)", -rc);
   rc = io_uring_register_ring_fd(&ring_);
   if (rc < 0) DieErrno("cannot register the ring's descriptor", -rc);
-  rc = io_uring_register_files_sparse(&ring_, config.file_count);
+  rc = io_uring_register_files_sparse(
+      &ring_, static_cast<unsigned>(std::min<rlim_t>(config.file_count, files_max)));
   if (rc < 0) DieErrno("cannot register a table of files", -rc);
 
   buffer_ring_size_bytes_ = config.buffer_count * sizeof(io_uring_buf);

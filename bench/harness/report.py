@@ -43,7 +43,7 @@ def write(record: dict, page: Path, plots: Path | None) -> None:
         plots.mkdir(parents=True, exist_ok=True)
         for picture in drawn:
             (plots / f"{picture.name}.png").write_bytes(picture.png)
-    parts = [_head(record), _at_a_glance(record)]
+    parts = [_head(record), _failed(record), _at_a_glance(record)]
     for picture in drawn:
         data = base64.b64encode(picture.png).decode()
         parts.append(f"<h2>{_text(picture.title)}</h2>\n<img alt='{_text(picture.title)}' "
@@ -71,6 +71,13 @@ def _head(record: dict) -> str:
             f"{_text(m['congestion'])}. {versions}. Threads of each server: {m['threads']}, on "
             f"core {_text(m['server_cores'])}; load on core {m['load_core']}. {m['rounds']} rounds "
             f"of {m['seconds']:g} s.</p>\n<p>{MEANING}</p>")
+
+
+def _failed(record: dict) -> str:
+    """What has no figures: records of before there was this have none either."""
+    lines = [f"<li>{_text(name)}<pre>{_text(error)}</pre></li>"
+             for name, error in record.get("failed", {}).items()]
+    return f"<h2>What failed</h2>\n<ul>{''.join(lines)}</ul>" if lines else ""
 
 
 def _at_a_glance(record: dict) -> str:

@@ -1,10 +1,12 @@
 """Everything that one call of the bench measures, and its record."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import machine, studies
+from .errors import BenchError
 from .measure import Bench, Sample
 from .rounds import judged, pairs_of, run_row
 from .servers import Server
@@ -29,8 +31,17 @@ class Session:
     def begin(self, command: str) -> None:
         self.record = {"format": FORMAT, "command": command, "scale": self.scale,
                        "machine": machine.describe(self.bench, self.servers),
-                       "rows": [], "studies": {}}
+                       "rows": [], "studies": {}, "failed": {}}
         machine.show(self.record["machine"])
+
+    def attempt(self, name: str, work: Callable[[], None]) -> None:
+        """Does it; what fails is said and recorded, and costs nothing but its own figures."""
+        try:
+            work()
+        except BenchError as error:
+            print(f"\nFAILED {name}: {error}", flush=True)
+            self.record["failed"][name] = str(error)
+            self._write()
 
     def run_row(self, row: Row) -> None:
         samples = run_row(self.bench, self.servers, row)

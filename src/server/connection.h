@@ -106,9 +106,9 @@ struct alignas(64) Connection : ListLink<AllTag>,
   // Output.
   Output out;
 
-  // Operations that other shards execute.
-  // The keys that have any under way, or had just now: by the lowest bits of their hashes, so that
-  // some have none.
+  // Operations that are not over: other shards execute them, or the engine answers later.
+  // The keys that have any under way, or had just now, by the lowest bits of their hashes; what is
+  // for no key counts as hash 0. A set bit may be another key's: that costs a message, no more.
   std::bitset<64> pending_keys;
   uint16_t pending = 0;
   uint16_t in_count = 0;  // segments
@@ -138,8 +138,9 @@ struct alignas(64) Connection : ListLink<AllTag>,
   bool stop_receive : 1 = false;  // and was asked to end
   bool read_closed : 1 = false;   // the stream has ended
   bool sending : 1 = false;
-  bool goes_on : 1 = false;    // used up its share of this turn: has more to be read in the next
-  uint8_t held_turns : 3 = 0;  // for how many turns its replies have waited for more
+  bool goes_on : 1 = false;  // used up its share of this turn: has more to be read in the next
+  // For how many turns its replies have waited for more; kHeldTurnsMax: they wait no longer.
+  uint8_t held_turns : 3 = 0;
   bool awaits_answer : 1 = false;    // its replies wait, for a while, for another shard's
   bool broken : 1 = false;           // nothing more can be sent
   bool closing_socket : 1 = false;   // Close is under way

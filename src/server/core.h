@@ -122,8 +122,16 @@ struct Core {
   void MarkReady(Connection& c) {
     if (!ReadyList::Linked(c)) ready.PushBack(c);
   }
+  // One whose replies wait for an answer stays where it is: EndAwait.
   void MarkDirty(Connection& c) {
     if (!DirtyList::Linked(c)) dirty.PushBack(c);
+  }
+  // Its replies wait for no answer any more.
+  void EndAwait(Connection& c) {
+    if (!c.awaits_answer) return;
+    c.awaits_answer = false;
+    DirtyList::Remove(c);
+    dirty.PushBack(c);
   }
 
   // Counts a failure, and says so with -v. `system_error`: the errno behind it, 0 if there is none.
@@ -146,6 +154,7 @@ struct Core {
     if (!c.broken) Fail(cause, system_error);
     c.broken = true;
     c.state = ConnectionState::kClosing;
+    EndAwait(c);
     MarkDirty(c);
   }
 

@@ -149,7 +149,7 @@ void Output::FillFrom(Buffers& buffers, OutNode* gap, Output& reply) {
 }
 
 void Output::Join(Buffers& buffers) {
-  if (!joinable() || head_sent_ != 0) return;
+  if (half_sent()) return;
   uint32_t count = 0;
   uint32_t size = 0;
   OutNode* end = head_;
@@ -160,7 +160,7 @@ void Output::Join(Buffers& buffers) {
     size += end->size;
     ++count;
   }
-  if (count < kJoinNodesMin || !EnsureFill(buffers, size)) return;
+  if (count < kJoinNodesMin || size == 0 || !EnsureFill(buffers, size)) return;
   char* const joined = fill_->bytes + fill_->used;
   char* to = joined;
   OutNode* const first = head_;

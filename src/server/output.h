@@ -3,7 +3,7 @@
 //   head -> [block part] -> [pinned value] -> [block part] -> [gap: task] -> [block part] <- tail
 //            ^ offset: sent so far             what stands before the first gap can be sent
 //
-// Bytes once appended do not move: a send under way may show them while more is appended behind.
+// Bytes do not move while a send is under way, which may show them while more is appended behind.
 //
 // Owner: its connection. Affinity: shard. Lifetime: as the connection. Invariant: bytes() is the
 // sum of the nodes' sizes, less what is sent of the first.
@@ -40,6 +40,10 @@ class Output {
   // Whether it is so long that its connection's next commands must wait.
   bool full() const { return bytes_ >= kOutputBytesHigh || held_bytes() >= kOutputHeldHigh; }
   bool has_gap() const { return gaps_ != 0; }
+  // Whether what stands before a gap should not wait for it any more.
+  bool too_long_to_wait() const { return bytes_ > kHeldBytesMax || full(); }
+  // Whether a part of the first reply has left.
+  bool half_sent() const { return head_sent_ != 0; }
   // Whether something can be sent now.
   bool sendable() const { return head_ != nullptr && head_->kind != OutNode::Kind::kPending; }
 

@@ -302,11 +302,7 @@ void TaskDesk::Settle(Connection& c) {
   if (c.in_head != nullptr || c.state != ConnectionState::kCommand || c.read_closed) {
     core_.MarkReady(c);
   }
-  if (c.awaits_answer) {
-    if (c.out.has_gap()) return;
-    c.awaits_answer = false;
-    DirtyList::Remove(c);
-  }
+  if (!c.out.has_gap() || c.out.too_long_to_wait()) core_.EndAwait(c);
   core_.MarkDirty(c);
 }
 

@@ -59,7 +59,8 @@ class TaskDesk final : public PinHolder {
   void OnRequest(ShardId from, const shard::Message& message);
   void OnAnswer(const shard::Message& message);
 
-  // One task less of `c` is under way, because it was answered: the connection may go on.
+  // One task less of `c` is under way, because it was answered: the connection may go on, and with
+  // the last answer its replies wait no longer.
   void Settle(Connection& c);
 
   // Called by the executor for a request's result: hands the task back.

@@ -21,8 +21,6 @@ namespace {
 // shards: they need a turn, and most send a wake-up when they have had it. Or for the engine, which
 // sends none: a device that answers it takes about as long.
 constexpr int64_t kRetryNs = 50'000;
-// A time of the shard's clock, to be compared with others that are near.
-uint32_t Microseconds(int64_t ns) { return static_cast<uint32_t>(ns / 1000); }
 
 // Of a handed-over connection's message. -c is at most 2^30 with them: see RaiseFileLimit.
 constexpr uint32_t kProtocolBits = 2;
@@ -355,7 +353,7 @@ int64_t Worker::OnTurn(int64_t now_ns) {
   // not by spinning: they may need this core for it.
   if (stalled_) return core_.shard.shards() == 1 ? 0 : kRetryNs;
   if (waiting || desk_.awaiting() != 0 || !later_.empty() || !starved_.empty()) return kRetryNs;
-  if (!awaiting_.empty()) return kAwaitAnswerNs;
+  if (!awaiting_.empty()) return std::max(AwaitsLeftUs(), 1U) * int64_t{1000};
   if (stopping_) return kAcceptPauseNs;
   for (const Acceptor& acceptor : acceptors_) {
     if (!acceptor.armed) return kAcceptPauseNs;
@@ -391,6 +389,8 @@ bool Worker::ReadReady() {
 
 void Worker::AfterRead(Connection& c, Reader::Step stop) {
   c.goes_on = false;
+  if (c.out.too_long_to_wait()) [[unlikely]]
+    core_.EndAwait(c);
   switch (stop) {
     case Reader::Step::kInput:
       if (c.read_closed) {
@@ -562,49 +562,59 @@ void Worker::Flush() {
   DirtyList again;
   while (Connection* const c = core_.dirty.PopFront()) {
     if (!c->datagram && AwaitAnswer(*c)) continue;
-    const bool again_next_turn =
-        c->datagram ? udp_.Flush(*c) : HoldReplies(*c) || !Send(*c) || CloseIfDone(*c);
+    bool again_next_turn = false;
+    if (c->datagram) {
+      again_next_turn = udp_.Flush(*c);
+    } else if (HoldReplies(*c)) {
+      again_next_turn = true;
+    } else if (!Send(*c)) {
+      again_next_turn = true;
+      c->held_turns = kHeldTurnsMax;  // it has waited
+    } else {
+      again_next_turn = CloseIfDone(*c);
+    }
     if (again_next_turn) again.PushBack(*c);
   }
   core_.dirty.Splice(again);
 }
 
 // Replies before a gap leave with those behind it: another shard answers within a turn of its own,
-// and a second send costs more than that. Not for long, since some writes are slow, and not where
-// the engine takes its time with all. The last answer ends it (TaskDesk::Settle), or EndAwaits.
+// and a second send costs more than that. Not for long, since some writes are slow; not where the
+// engine takes its time; and not what follows a send that said so. The last answer ends it
+// (TaskDesk::Settle), or its time (EndAwaits), or that it grows too long (AfterRead).
 bool Worker::AwaitAnswer(Connection& c) {
   if (!c.out.has_gap()) [[likely]]
     return false;
-  if (!c.out.sendable() || c.sending || c.state == State::kClosing || c.broken ||
-      c.held_turns == kHeldTurnsMax || c.out.bytes() > kHeldBytesMax ||
-      !core_.engine().reads_are_shared()) {
+  if (!others_answer_soon_ || desk_.awaiting() != 0 || !c.out.sendable() || c.out.half_sent() ||
+      c.out.too_long_to_wait() || c.sending || c.broken || c.state == State::kClosing ||
+      c.held_turns == kHeldTurnsMax) {
     return false;
   }
   c.goes_on = false;
+  c.held_turns = kHeldTurnsMax;  // once
   c.awaits_answer = true;
-  c.awaits_until_us = Microseconds(core_.shard.now_ns() + kAwaitAnswerNs);
+  c.awaits_until_us = NowUs() + static_cast<uint32_t>(kAwaitAnswerNs / 1000);
   awaiting_.PushBack(c);
   return true;
 }
 
+// How long the first of them waits, in microseconds of a clock that wraps; 0: its time is over, as
+// after a time longer than any wait.
+uint32_t Worker::AwaitsLeftUs() {
+  const uint32_t left_us = awaiting_.Front()->awaits_until_us - NowUs();
+  return left_us <= kAwaitAnswerNs / 1000 ? left_us : 0;
+}
+
 void Worker::EndAwaits() {
-  const uint32_t now_us = Microseconds(core_.shard.now_ns());
-  while (Connection* const c = awaiting_.Front()) {
-    if (static_cast<int32_t>(now_us - c->awaits_until_us) < 0) break;
-    DirtyList::Remove(*c);
-    c->awaits_answer = false;
-    c->held_turns = kHeldTurnsMax;
-    core_.MarkDirty(*c);
-  }
+  while (!awaiting_.empty() && AwaitsLeftUs() == 0) core_.EndAwait(*awaiting_.Front());
 }
 
 // Only from a turn that used up its share to the next, in which it is read again: whatever ends
 // that, its replies leave in the same turn.
 bool Worker::HoldReplies(Connection& c) {
-  if (!kHoldsReplies) return false;
-  const bool hold =
-      c.goes_on && c.held_turns < kHeldTurnsMax && !c.broken && c.out.bytes() <= kHeldBytesMax;
-  c.goes_on = false;
+  const bool hold = kHoldsReplies && c.goes_on && c.held_turns < kHeldTurnsMax && !c.broken &&
+                    c.out.bytes() <= kHeldBytesMax;
+  if (kHoldsReplies) c.goes_on = false;
   c.held_turns = hold ? (c.held_turns + 1) & kHeldTurnsMax : 0;
   return hold;
 }
@@ -631,6 +641,7 @@ bool Worker::Send(Connection& c) {
     more_follows |= c.goes_on;
     c.goes_on = false;
   }
+  if (more_follows) c.held_turns = kHeldTurnsMax;
   core_.shard.ring().Send(c.socket, pieces.first(count), more_follows, &c);
   c.sending = true;
   c.sent_at = core_.shard.now();
@@ -741,6 +752,7 @@ void Worker::CheckInvariants() const {
     CHECK_EQ(segments, c.in_count);
     CHECK(core_.roster.entries()[c.place].connection == &c);
     CHECK(c.pending > 0 || c.pending_keys.none());
+    CHECK(!c.awaits_answer || (DirtyList::Linked(c) && !c.sending && !c.closing_socket));
     CHECK((c.upload != nullptr) == (c.state == State::kUpload || c.state == State::kReserving) ||
           c.state == State::kClosing);
   });

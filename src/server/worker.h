@@ -81,6 +81,8 @@ class Worker final : public shard::Service, private GlobalCommands {
   // True: its replies wait for another shard's answer.
   bool AwaitAnswer(Connection& c);
   void EndAwaits();
+  uint32_t AwaitsLeftUs();
+  uint32_t NowUs() const { return static_cast<uint32_t>(core_.shard.now_ns() / 1000); }
   // True: its replies wait for those of the next turn.
   bool HoldReplies(Connection& c);
   // False: this turn's pieces, or bytes, are used up.
@@ -97,6 +99,8 @@ class Worker final : public shard::Service, private GlobalCommands {
   void OnOperator(Connection& c, const proto::Request& request) override;
 
   Core core_;
+  // There are other shards, and what they are asked to execute is done in the same turn.
+  const bool others_answer_soon_ = core_.shard.shards() > 1 && core_.engine().reads_are_shared();
   TaskDesk desk_;
   Operators operators_;
   Executor executor_;

@@ -106,7 +106,7 @@ class Cluster {
   uint64_t Failures(Cause cause) const;
   // What -v printed.
   const std::vector<std::string>& said() const { return said_; }
-  // Requests that a shard has sent to others.
+  // Requests and answers that a shard has sent to others.
   uint64_t messages_sent(ShardId shard) const;
   // Requests that found no room in a mailbox.
   uint64_t mailbox_full() const;

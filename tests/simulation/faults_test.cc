@@ -1133,10 +1133,10 @@ TEST_CASE("replies before another shard's answer leave with it, or after a while
   const std::string near_reply = ValueReply(near, "x") + "END\r\n";
 
   // The other shard answers: one send.
-  const uint64_t sends = cluster.counters(0).bytes_written.Get();
+  const uint64_t written = cluster.counters(0).bytes_written.Get();
   CHECK(talker.Say("get " + near + "\r\nincr " + far + " 1\r\nget " + near + "\r\n"));
-  Until(cluster, [&] { return cluster.counters(0).bytes_written.Get() != sends; });
-  CHECK(cluster.counters(0).bytes_written.Get() - sends == 2 * near_reply.size() + 3);
+  Until(cluster, [&] { return cluster.counters(0).bytes_written.Get() != written; });
+  CHECK(cluster.counters(0).bytes_written.Get() - written == 2 * near_reply.size() + 3);
   CHECK(talker.Hears(near_reply + "1\r\n" + near_reply));
 
   // It does not: what stands before the gap comes, not at once.
@@ -1144,10 +1144,44 @@ TEST_CASE("replies before another shard's answer leave with it, or after a while
   const int64_t asked_ns = cluster.clock().NowNs();
   CHECK(talker.Say("get " + near + "\r\nincr " + far + " 1\r\n"));
   CHECK(talker.Hears(near_reply));
-  CHECK(cluster.clock().NowNs() - asked_ns >= server::kAwaitAnswerNs);
+  CHECK(cluster.clock().NowNs() - asked_ns >= server::kAwaitAnswerNs - 1000);
   CHECK(cluster.clock().NowNs() - asked_ns < 10 * server::kAwaitAnswerNs);
   cluster.Suspend(1, false);
   CHECK(talker.Hears("2\r\n"));
+  CheckEnds(cluster);
+}
+
+// The answer that they wait for does not come.
+TEST_CASE("replies that wait for an answer leave when the client quits, or when they get long") {
+  ClusterOptions options;
+  options.shards = 2;
+  options.ring.window_bytes = 1 << 20;
+  Cluster cluster(options);
+  const std::string near = KeyOf(cluster, 0);
+  const std::string far = KeyOf(cluster, 1);
+  Talker setter(cluster, cluster.ConnectTo(0));
+  const std::string value = Pattern(4000);
+  CHECK(setter.Asks(Set(near, value) + Set(far, "0"), "STORED\r\nSTORED\r\n"));
+  const std::string near_reply = ValueReply(near, value) + "END\r\n";
+  Talker quitter(cluster, cluster.ConnectTo(0));
+  Talker reader(cluster, cluster.ConnectTo(0));
+  cluster.Suspend(1, true);
+
+  int64_t asked_ns = cluster.clock().NowNs();
+  const std::string gets = Repeat("get " + near + "\r\n", 19);
+  CHECK(reader.Say("get " + near + "\r\nincr " + far + " 1\r\n" + Repeat(gets, 4)));
+  CHECK(reader.Hears(near_reply));
+  CHECK(cluster.clock().NowNs() - asked_ns < server::kAwaitAnswerNs / 2);
+
+  asked_ns = cluster.clock().NowNs();
+  CHECK(quitter.Say("get " + near + "\r\nincr " + far + " 1\r\nquit\r\n"));
+  CHECK(quitter.Hears(near_reply));
+  CHECK(cluster.clock().NowNs() - asked_ns < server::kAwaitAnswerNs / 2);
+
+  cluster.Suspend(1, false);
+  CHECK(reader.Hears("1\r\n" + Repeat(near_reply, 4 * 19)));
+  CHECK(quitter.Hears("2\r\n"));
+  CHECK(quitter.Closed());
   CheckEnds(cluster);
 }
 
