@@ -494,7 +494,8 @@ int Main(int argc, char** argv) {
   const std::unique_ptr<Protocol> protocol = MakeProtocol(options.protocol, keyspace,
                                                           {.verify = options.verify,
                                                            .track_misses = options.set_on_miss,
-                                                           .ttl_seconds = options.ttl_seconds});
+                                                           .ttl_seconds = options.ttl_seconds,
+                                                           .may_refuse = options.may_refuse});
   Load load(options, keyspace, *protocol);
   if (options.fill) load.Fill();
   if (options.seconds > 0) Print(load.Run());

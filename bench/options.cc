@@ -66,6 +66,8 @@ time
 
 what is done besides
   --fill               store every key first
+  --may-refuse         count stores that are refused for want of memory; else the first one ends the
+                       run (text)
   --verify             check the key and the bytes of every value, not only the replies' structure
   --progress           a line a second on standard error
   --pid PID            measure this process: processor time, context switches, memory
@@ -213,6 +215,7 @@ Options ParseOptions(int argc, char** argv) {
       NumberFlag<double>("seconds", options.seconds, 0, 1e6),
       NumberFlag<uint64_t>("seed", options.seed, 0, UINT64_MAX),
       SwitchFlag("fill", options.fill),
+      SwitchFlag("may-refuse", options.may_refuse),
       SwitchFlag("verify", options.verify),
       SwitchFlag("progress", options.progress),
       NumberFlag<pid_t>("pid", options.server_pid, 1, 1 << 30),

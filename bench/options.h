@@ -34,6 +34,7 @@ struct Options {
   uint32_t multiget = 1;
   bool set_on_miss = false;
   uint32_t ttl_seconds = 0;  // 0: items do not expire
+  bool may_refuse = false;   // stores, for want of memory
 
   // Keys and values.
   uint64_t key_count = 10'000;

@@ -163,12 +163,15 @@ class TextProtocol final : public Protocol {
       }
       const bool is_set = kind == RequestKind::kSet;
       const std::string_view done = is_set ? "STORED\r\n"sv : "DELETED\r\n"sv;
-      const std::string_view missed = is_set ? std::string_view() : "NOT_FOUND\r\n"sv;
+      const std::string_view missed =
+          is_set ? "SERVER_ERROR out of memory storing object\r\n"sv : "NOT_FOUND\r\n"sv;
       const Match was_done = StartsWith(rest, done);
-      const Match was_missed = is_set ? Match::kNo : StartsWith(rest, missed);
+      const Match was_missed =
+          is_set && !options_.may_refuse ? Match::kNo : StartsWith(rest, missed);
       if (was_done == Match::kYes || was_missed == Match::kYes) {
         used += (was_done == Match::kYes ? done : missed).size();
         if (!is_set && was_done == Match::kYes) ++batch.hits;
+        if (is_set && was_missed == Match::kYes) ++tally.refused;
         Finish(batch, tally);
         continue;
       }

@@ -59,6 +59,7 @@ struct Tally {
   uint64_t gets = 0;  // keys asked for
   uint64_t hits = 0;  // of these, found
   uint64_t sets = 0;
+  uint64_t refused = 0;  // of these, for want of memory
   uint64_t deletes = 0;
   uint64_t deleted = 0;  // of these, found
 };
@@ -67,6 +68,8 @@ struct ProtocolOptions {
   bool verify = false;        // check each value's key and bytes
   bool track_misses = false;  // fill Batch::missed
   uint32_t ttl_seconds = 0;   // expiry of what is stored; 0: none
+  // A store may be refused for want of memory, and is counted; else that is an error. Text alone.
+  bool may_refuse = false;
 };
 
 class Protocol {

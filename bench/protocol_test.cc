@@ -89,6 +89,27 @@ std::string ErrorOf(const std::string& replies, bool verify = true) {
   return fixture.Feed(replies, replies.size());
 }
 
+TEST_CASE("a store that is refused for want of memory is an error, or counted where it may be") {
+  const std::string replies = "SERVER_ERROR out of memory storing object\r\nSTORED\r\n";
+  for (size_t cut = 0; cut <= replies.size(); ++cut) {
+    Fixture lenient("text", {.may_refuse = true});
+    lenient.AskSet(1);
+    lenient.AskSet(2);
+    CHECK(lenient.Feed(replies, cut) == "");
+    CHECK(lenient.batch.Done());
+    CHECK(lenient.tally.sets == 2);
+    CHECK(lenient.tally.refused == 1);
+
+    Fixture strict("text");
+    strict.AskSet(1);
+    strict.AskSet(2);
+    CHECK(strict.Feed(replies, cut) == "expected STORED");
+  }
+  Fixture lenient("text", {.may_refuse = true});
+  lenient.AskSet(1);
+  CHECK(lenient.Feed("SERVER_ERROR object too large for cache\r\n", 40) == "expected STORED");
+}
+
 TEST_CASE("protocol: there is no other than text, binary and meta") {
   const Keyspace keyspace("k", 1, 2, 1);
   CHECK(MakeProtocol("ascii", keyspace, {}) == nullptr);

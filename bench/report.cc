@@ -104,6 +104,10 @@ void PrintText(const Result& result, const Figures& figures) {
   std::fprintf(stderr, ", max %.0f\n", Us(result.latency_ns.max()));
   if (result.options.rate > 0) PrintOpenLoop(result, figures);
   if (result.tally.gets != 0) std::fprintf(stderr, "hit ratio: %.6f\n", figures.hit_ratio);
+  if (result.tally.refused != 0) {
+    std::fprintf(stderr, "refused for want of memory: %lu of %lu stores\n", result.tally.refused,
+                 result.tally.sets);
+  }
   if (result.server_is_measured) PrintServer(result, figures);
   std::fprintf(stderr, "load generator: %.1f %% of a core, kept waiting for it %.1f %%%s\n",
                100 * figures.load_cpu_share, 100 * figures.load_delayed_share,
@@ -222,6 +226,7 @@ void PrintJson(const Result& result, const Figures& figures) {
       .Add("misses", result.tally.gets - result.tally.hits)
       .Add("hit_ratio", figures.hit_ratio)
       .Add("sets", result.tally.sets)
+      .Add("refused", result.tally.refused)
       .Add("deletes", result.tally.deletes)
       .Add("deleted", result.tally.deleted)
       .Add("connects", result.connects)

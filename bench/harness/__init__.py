@@ -3,6 +3,7 @@
     servers.py    a server under test: started, pinned, asked, ended; the cores
     client.py     one blocking connection, for questions
     process.py    what the kernel counts of a process: CPU time, switches, memory, system calls
+    stalls.py     how often the machine takes its cores away
     measure.py    one run of one kind of work on one server: its figures
     rounds.py     servers in turn, ratios round by round, and when a difference is one
     workloads.py  the kinds of work, by name

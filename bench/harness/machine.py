@@ -5,6 +5,7 @@ import platform
 import time
 from pathlib import Path
 
+from . import stalls
 from .measure import Bench
 from .process import SystemCalls
 from .servers import Server, serving, version_of
@@ -28,6 +29,7 @@ def describe(bench: Bench, servers: list[Server]) -> dict:
         "kernel": platform.release(),
         "congestion": _read("/proc/sys/net/ipv4/tcp_congestion_control"),
         "mitigations": _mitigations(),
+        "stalls": stalls.measure(_cores_of(bench), 0.05 if bench.tiny else stalls.SECONDS),
         "server_cores": bench.cores.server,
         "load_core": bench.cores.load,
         "threads": bench.threads,
@@ -47,8 +49,13 @@ def show(machine: dict) -> None:
     print(f"servers on core {machine['server_cores']}, threads: {machine['threads']}; load on core "
           f"{machine['load_core']}; {machine['rounds']} rounds of {machine['seconds']:g} s after "
           f"{machine['warmup']:g} s; system calls by {machine['system_calls_by'] or 'nothing'}")
+    print(f"cores taken away while nothing else runs: {stalls.show(machine['stalls'])}")
     for name, version in machine["versions"].items():
         print(f"{name}: {version}\n  {machine['commands'][name]}")
+
+
+def _cores_of(bench: Bench) -> list[int]:
+    return sorted({bench.cores.load, *map(int, bench.cores.server.split(","))})
 
 
 def _processor() -> str:

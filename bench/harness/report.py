@@ -6,6 +6,8 @@ import importlib.util
 from pathlib import Path
 from statistics import median
 
+from . import stalls
+
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; margin: 2rem auto; max-width: 70rem;
        padding: 0 1rem; }
@@ -70,7 +72,8 @@ def _head(record: dict) -> str:
             f"{m['memory_gb']} GB; Linux {_text(m['kernel'])}; TCP over loopback, "
             f"{_text(m['congestion'])}. {versions}. Threads of each server: {m['threads']}, on "
             f"core {_text(m['server_cores'])}; load on core {m['load_core']}. {m['rounds']} rounds "
-            f"of {m['seconds']:g} s.</p>\n<p>{MEANING}</p>")
+            f"of {m['seconds']:g} s. Cores taken away while nothing else ran: "
+            f"{_text(stalls.show(m['stalls'])) if 'stalls' in m else 'not known'}.</p>\n<p>{MEANING}</p>")
 
 
 def _failed(record: dict) -> str:

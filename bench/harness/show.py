@@ -31,6 +31,10 @@ def notes_on(samples: list[Sample], threads: int) -> list[str]:
                       middle(samples, "load_delayed_share"))
     if disturbance > DISTURBED_SHARE:
         notes.append(f"kept waiting {disturbance:.0%} of the time by other work")
+    refused = sum(sample.get("refused") or 0 for sample in samples)
+    if refused:
+        stores = sum(sample["sets"] for sample in samples)
+        notes.append(f"{refused:,} of {stores:,} stores refused for want of memory")
     siblings = middle(samples, "server_siblings_share") or 0
     if siblings > SIBLINGS_SHARE:
         notes.append(f"{siblings:.0%} of the core for other threads of its own")

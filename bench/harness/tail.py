@@ -75,8 +75,8 @@ class Disturbance:
 
     def shift(self) -> None:
         self._load("--work", "set", "--popularity", "sequential", "--key-prefix", "s", "--keys",
-                   "1000000", "--connections", "1", "--value-size", "4000", "--rate",
-                   str(DISTURBING_RATE))
+                   "1000000", "--connections", "1", "--value-size", "4000", "--may-refuse",
+                   "--rate", str(DISTURBING_RATE))
 
     def dump(self) -> None:
         with Client(self.running.port) as client:

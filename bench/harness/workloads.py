@@ -39,12 +39,19 @@ class Row:
             not ("meta" in self.load and self.keys_per_request > 1) and
             not set(self.load) & {"--churn", "--on-miss"})
 
+    @property
+    def may_refuse(self) -> tuple[str, ...]:
+        """Where items have to make room, memcached refuses stores while its threads that find
+        victims do not keep up."""
+        return ("--may-refuse",) if self.misses else ()
+
     def options(self, port: int) -> list[str]:
         return ["--port", str(port), "--connections", str(self.connections), *self.sizes,
-                *self.load, "--keys", str(self.keys)]
+                *self.load, *self.may_refuse, "--keys", str(self.keys)]
 
     def fill_options(self, port: int) -> list[str]:
-        return ["--port", str(port), *self.sizes, *expiry_of(self.load), "--keys", str(self.keys)]
+        return ["--port", str(port), *self.sizes, *expiry_of(self.load), *self.may_refuse,
+                "--keys", str(self.keys)]
 
     def small(self, keys_max: int, connections_max: int) -> "Row":
         """The same kind of work, for a test."""
