@@ -55,8 +55,11 @@ def run(bench: Bench, servers: list[Server], scale: str) -> dict:
         for limit in limits:
             ratios = {}
             for server in storing:
-                with replay.Server(shlex.join(server.prefix), limit, bench.threads) as running:
-                    ratios[server.name] = 1 - replay.replay(running, trace, REPLAY_RUN)
+                try:
+                    with replay.Server(shlex.join(server.prefix), limit, bench.threads) as running:
+                        ratios[server.name] = 1 - replay.replay(running, trace, REPLAY_RUN)
+                except replay.ReplayError as error:
+                    raise BenchError(f"{server.name}, {name}: {error}") from error
                 progress(f"memory, {name} at {limit} MB: {server.name}")
             result["replay"].append({"trace": name, "memory_mb": limit, "hit_ratio": ratios})
     show_replay(result["replay"])
