@@ -130,11 +130,11 @@ def lists() -> str:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=lists())
-    parser.add_argument("what", nargs="*", metavar="quick|full|tiny|compare REV|report FILE|NAME",
+    parser.add_argument("what", nargs="*", metavar="quick|full|tiny|compare REV|report FILE...|NAME",
                         help="quick: about 5 minutes; full: about an hour; tiny: only whether "
                              "everything works; compare: this torc against the one of a git "
-                             "revision, on the rows named behind it; report: a record's page "
-                             "again; or rows, groups and studies by name, with 'quick' before "
+                             "revision, on the rows named behind it; report: the page of a "
+                             "record again, or of several; or rows, groups and studies by name, with 'quick' before "
                              "them for shorter runs")
     parser.add_argument("--torc", metavar="COMMAND", help="default: bazel-bin/src/torc")
     parser.add_argument("--memcached", metavar="COMMAND",
@@ -158,15 +158,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--load", default=str(ROOT / "bazel-bin" / "bench" / "load"))
     parser.add_argument("--floor", default=str(ROOT / "bazel-bin" / "bench" / "floor"))
     arguments = parser.parse_intermixed_args()
-    arguments.revision = arguments.record = None
+    arguments.revision, arguments.records = None, []
     if arguments.what[:1] in (["compare"], ["report"]):
         if len(arguments.what) < 2:
             parser.error(f"{arguments.what[0]} what?")
-        key = "revision" if arguments.what[0] == "compare" else "record"
-        setattr(arguments, key, arguments.what[1])
-        arguments.what = arguments.what[2:]
+        if arguments.what[0] == "compare":
+            arguments.revision, arguments.what = arguments.what[1], arguments.what[2:]
+        else:
+            arguments.records, arguments.what = arguments.what[1:], []
     for binary in (arguments.load, arguments.floor):
-        if arguments.record is None and not os.access(binary, os.X_OK):
+        if not arguments.records and not os.access(binary, os.X_OK):
             parser.error(f"there is no {binary}: build it with "
                          "`bazel build -c opt //bench:load //bench:floor`, or use ./dev bench")
     if (arguments.rounds is not None and arguments.rounds < 1) or (
@@ -178,9 +179,9 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     arguments = parse_arguments()
     try:
-        if arguments.record:
-            write_report(json.loads(Path(arguments.record).read_text()), arguments.report,
-                         arguments.plots)
+        if arguments.records:
+            records = [json.loads(Path(name).read_text()) for name in arguments.records]
+            write_report(report.joined(records), arguments.report, arguments.plots)
             return 0
         plan = plan_of(arguments.what)
         if arguments.revision:

@@ -37,6 +37,22 @@ def missing() -> str | None:
     return None
 
 
+def joined(records: list[dict]) -> dict:
+    """One record of several that were taken on the same machine: what was taken later stands in for
+    what was taken, or failed, before."""
+    whole = records[0]
+    for record in records[1:]:
+        rows = {row["name"]: row for row in (*whole["rows"], *record["rows"])}
+        studies = whole["studies"] | record["studies"]
+        failed = whole.get("failed", {}) | record.get("failed", {})
+        for name in (*(row["name"] for row in record["rows"]), *record["studies"]):
+            if name not in record.get("failed", {}):
+                failed.pop(name, None)
+        whole = whole | {"rows": list(rows.values()), "studies": studies, "failed": failed,
+                         "command": f"{whole['command']}\n{record['command']}"}
+    return whole
+
+
 def write(record: dict, page: Path, plots: Path | None) -> None:
     """Requires that nothing is missing."""
     from .plots import pictures  # loads matplotlib: a second that other runs do without
