@@ -28,6 +28,7 @@ from .workloads import BY_NAME, FILL_CONNECTIONS, Row
 TITLE = "threads: one server of several threads against as many servers of one"
 ROWS = ("get", "get-pipeline", "get-multi", "set", "set-pipeline", "mixed-pipeline")
 KEYS_TINY = 5_000
+ROWS_TINY = ("get-multi", "set-pipeline")
 WAYS = ("apart", "together")
 
 
@@ -42,7 +43,7 @@ def run(bench: Bench, servers: list[Server], scale: str) -> dict:
     result: dict = {"threads": count, "load_cores": load_cores, "server_cores": serving_cores,
                     "work": {}}
     storing = [server for server in servers if server.stores]
-    for name in ROWS:
+    for name in ROWS_TINY if bench.tiny else ROWS:
         row = BY_NAME[name]
         row = row.small(KEYS_TINY, row.connections) if bench.tiny else row
         rounds: dict[str, dict[str, list[dict]]] = {
