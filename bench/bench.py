@@ -49,8 +49,7 @@ PLANS = {
                    BY_NAME["etc"]), ("tail", "memory"), seconds=1.0, warmup=0.3, scale="quick",
                   floor=False),
     # About an hour.
-    "full": Plan((*LARGE, *UNREALISTIC, *FACEBOOK, *TWITTER),
-                 ("protocols", "tail", "threads", "memory", "slap")),
+    "full": Plan((*LARGE, *UNREALISTIC, *FACEBOOK, *TWITTER), tuple(STUDIES)),
     "tiny": Plan((), rounds=1, seconds=TINY_SECONDS, warmup=0.02, scale="tiny"),
     "": Plan(BASIC),
 }
@@ -130,12 +129,13 @@ def lists() -> str:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=lists())
-    parser.add_argument("what", nargs="*", metavar="quick|full|tiny|compare REV|report FILE...|NAME",
+    parser.add_argument("what", nargs="*",
+                        metavar="quick|full|tiny|compare REV|report FILE...|NAME",
                         help="quick: about 5 minutes; full: about an hour; tiny: only whether "
                              "everything works; compare: this torc against the one of a git "
                              "revision, on the rows named behind it; report: the page of a "
-                             "record again, or of several; or rows, groups and studies by name, with 'quick' before "
-                             "them for shorter runs")
+                             "record again, or of several; or rows, groups and studies by name, "
+                             "with 'quick' before them for shorter runs")
     parser.add_argument("--torc", metavar="COMMAND", help="default: bazel-bin/src/torc")
     parser.add_argument("--memcached", metavar="COMMAND",
                         help="what runs memcached; options are added behind it "

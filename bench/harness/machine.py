@@ -29,7 +29,7 @@ def describe(bench: Bench, servers: list[Server]) -> dict:
         "kernel": platform.release(),
         "congestion": _read("/proc/sys/net/ipv4/tcp_congestion_control"),
         "mitigations": _mitigations(),
-        "stalls": stalls.measure(_cores_of(bench), 0.05 if bench.tiny else stalls.SECONDS),
+        "stalls": stalls.measure(bench.cores.used, 0.05 if bench.tiny else stalls.SECONDS),
         "server_cores": bench.cores.server,
         "load_core": bench.cores.load,
         "threads": bench.threads,
@@ -52,10 +52,6 @@ def show(machine: dict) -> None:
     print(f"cores taken away while nothing else runs: {stalls.show(machine['stalls'])}")
     for name, version in machine["versions"].items():
         print(f"{name}: {version}\n  {machine['commands'][name]}")
-
-
-def _cores_of(bench: Bench) -> list[int]:
-    return sorted({bench.cores.load, *map(int, bench.cores.server.split(","))})
 
 
 def _processor() -> str:

@@ -18,6 +18,7 @@ LOAD_SECONDS_SPARE = 900
 COUNTED_SECONDS = 0.5
 VERIFIED_SECONDS = 0.1
 RUNS_MAX = 4
+LONGER = 5  # times as long, where the server did not get to work
 # More connections than these cost more calls to accept and close than are made in a short run.
 COUNTED_CONNECTIONS_MAX = 1000
 # A server has closed the connections of a run that is over when it has no more than these, in which
@@ -31,9 +32,10 @@ REAL_TIME = ("chrt", "--fifo", "1")
 def may_come_first() -> bool:
     """Whether this user may have a process before others on its core: mostly root alone."""
     try:
-        return subprocess.run([*REAL_TIME, "true"], capture_output=True, check=False).returncode == 0
+        done = subprocess.run([*REAL_TIME, "true"], capture_output=True, check=False)
     except OSError:
         return False
+    return done.returncode == 0
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,27 @@ class LoadGenerator:
         first = REAL_TIME if self.comes_first else ()
         return [*first, "taskset", "-c", str(self.core), self.binary, *options]
 
+    def start(self, options: list[str]) -> subprocess.Popen:
+        return subprocess.Popen(self.command(options), stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
     def run(self, options: list[str]) -> Figures:
         """Runs it; returns its figures, empty where it was only to fill."""
-        command = self.command(options)
-        done = subprocess.run(command, capture_output=True, text=True,
-                              timeout=LOAD_SECONDS_SPARE, check=False)
-        if done.returncode != 0:
-            said = done.stderr.strip() or f"status {done.returncode}"
-            raise BenchError(f"{shlex.join(command)}\n{said}")
-        return as_recorded(json.loads(done.stdout)) if done.stdout.strip() else {}
+        return finish(self.start(options))
+
+
+def finish(process: subprocess.Popen) -> Figures:
+    """Waits for a load generator that was started; its figures."""
+    try:
+        out, said = process.communicate(timeout=LOAD_SECONDS_SPARE)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if process.returncode != 0:
+        raise BenchError(f"{shlex.join(process.args)}\n"
+                         f"{said.strip() or f'status {process.returncode}'}")
+    return as_recorded(json.loads(out)) if out.strip() else {}
 
 
 def as_recorded(figures: Figures) -> Figures:
@@ -161,13 +175,16 @@ class Bench:
         server did not get to work in it (other work had its core) is taken again, longer."""
         seconds = self.seconds
         for _ in range(RUNS_MAX):
-            measured = [*options, "--pid", str(running.pid), "--warmup", str(self.warmup),
-                        "--seconds", str(seconds)]
+            measured = self.timed(running, options, seconds)
             figures = self.load.run(measured)
-            if figures["requests"] > 0 and figures["server_cpu_us"] > 0:
+            if got_to_work(figures):
                 return measured, figures
-            seconds *= 5
-        raise BenchError(f"{running.name}: no request was answered in {seconds / 5:g} s")
+            seconds *= LONGER
+        raise BenchError(f"{running.name}: no request was answered in {seconds / LONGER:g} s")
+
+    def timed(self, running: Running, options: list[str], seconds: float) -> list[str]:
+        return [*options, "--pid", str(running.pid), "--warmup", str(self.warmup), "--seconds",
+                str(seconds)]
 
     def prepare(self, running: Running, row: Row) -> None:
         """Stores every key, and checks some answers."""
@@ -187,6 +204,10 @@ class Bench:
         if counted["calls"] is None or figures["keys"] == 0:
             return None
         return counted["calls"] / figures["keys"]
+
+
+def got_to_work(figures: Figures) -> bool:
+    return figures["requests"] > 0 and figures["server_cpu_us"] > 0
 
 
 def check(server: Server, row: Row, figures: Figures) -> None:

@@ -27,9 +27,10 @@ def delayed_seconds(pid: int) -> float:
     threads of its own took that are tied to the same core is left out."""
     threads = [(int(run), int(delayed), _only_core(int(path.parent.name)))
                for path in _threads(pid) for run, delayed, _ in [_schedstat(path)]]
-    busiest = max(threads, key=lambda thread: thread[0])
-    siblings = sum(run for run, _, core in threads if core is not None and core == busiest[2])
-    return max(0, busiest[1] - (siblings - busiest[0] if siblings else 0)) / 1e9
+    threads.sort(key=lambda thread: thread[0])
+    _, delayed, its_core = threads.pop()
+    siblings = sum(run for run, _, core in threads if core is not None and core == its_core)
+    return max(0, delayed - siblings) / 1e9
 
 
 def _only_core(thread: int) -> int | None:

@@ -89,7 +89,8 @@ def _head(record: dict) -> str:
             f"{_text(m['congestion'])}. {versions}. Threads of each server: {m['threads']}, on "
             f"core {_text(m['server_cores'])}; load on core {m['load_core']}. {m['rounds']} rounds "
             f"of {m['seconds']:g} s. Cores taken away while nothing else ran: "
-            f"{_text(stalls.show(m['stalls'])) if 'stalls' in m else 'not known'}.</p>\n<p>{MEANING}</p>")
+            f"{_text(stalls.show(m['stalls'])) if 'stalls' in m else 'not known'}.</p>\n"
+            f"<p>{MEANING}</p>")
 
 
 def _failed(record: dict) -> str:
@@ -198,11 +199,11 @@ def _threads(record: dict) -> str:
                          f"<td>{_text(Ratio(tuple(f['ratio'])))}</td>"
                          f"<td class=said>{_text(verdict(f['ratio']))}</td></tr>")
     count = study["threads"]
-    return (f"<h2>What it costs that threads serve one cache</h2>\n<p class=caption>Processor time a "
-            f"key, us, of {count} servers of one thread each and of one server of {count} threads, "
-            f"on the same cores with the same clients; the ratio round by round.</p>\n"
-            f"<table><thead><tr><th></th><th>apart</th><th>together</th><th>together / apart</th>"
-            f"<th></th></tr></thead>\n" + "\n".join(lines) + "</table>")
+    return (f"<h2>What it costs that threads serve one cache</h2>\n<p class=caption>Processor time "
+            f"a key, us, of {count} servers of one thread each and of one server of {count} "
+            f"threads, on the same cores with the same clients; the ratio round by round.</p>\n"
+            "<table><thead><tr><th></th><th>apart</th><th>together</th><th>together / apart</th>"
+            "<th></th></tr></thead>\n" + "\n".join(lines) + "</table>")
 
 
 def _commands(record: dict) -> str:

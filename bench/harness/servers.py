@@ -165,6 +165,10 @@ class Cores:
     server: str  # as taskset has it
     load: int
 
+    @property
+    def used(self) -> list[int]:
+        return sorted({self.load, *map(int, self.server.split(","))})
+
 
 def choose_cores(server_core: int | None, load_core: int | None, threads: int = 1) -> Cores:
     """A core for each of the server's threads and another one, no sibling, for the load."""

@@ -6,14 +6,10 @@ from . import memory, protocols, slap, tail, threads
 from .measure import Bench
 from .servers import Server
 
+_MODULES = {"protocols": protocols, "tail": tail, "threads": threads, "memory": memory,
+            "slap": slap}
 # Each prints its tables, and returns what the report wants of it. The last argument is the scale:
 # tiny, quick or full.
 STUDIES: dict[str, Callable[[Bench, list[Server], str], dict]] = {
-    "protocols": protocols.run,
-    "tail": tail.run,
-    "threads": threads.run,
-    "memory": memory.run,
-    "slap": slap.run,
-}
-TITLES = {name: module.TITLE for name, module in
-          (("protocols", protocols), ("tail", tail), ("threads", threads), ("memory", memory), ("slap", slap))}
+    name: module.run for name, module in _MODULES.items()}
+TITLES = {name: module.TITLE for name, module in _MODULES.items()}

@@ -12,9 +12,9 @@ these 10 ms late, not one. Last, one share again with something going on beside 
     large     values of 1 MB stored and read
     churn     connections that come, ask once and go
 
-What disturbs runs on a core of its own where there are three; else on the load's, and there the load
-generator comes first, if it may (the scheduler's real-time class: root). Where it may not, its own
-delays are in the latencies of all servers alike: `late` is the time that it was kept waiting.
+What disturbs runs on a core of its own where there are three; else on the load's, and there the
+load generator comes first, if it may (the scheduler's real-time class: root). Where it may not, its
+own delays are in the latencies of all servers alike: `late` is the time that it was kept waiting.
 """
 
 import os
@@ -212,8 +212,7 @@ def measure(bench: Bench, server: Server, disturbance: str | None, rate: float, 
 
 
 def disturbing_core(bench: Bench) -> int:
-    taken = {bench.cores.load, *map(int, bench.cores.server.split(","))}
-    others = sorted(os.sched_getaffinity(0) - taken)
+    others = sorted(os.sched_getaffinity(0) - set(bench.cores.used))
     return others[0] if others else bench.cores.load
 
 

@@ -5,25 +5,22 @@ one thread each, on the same cores, with the same clients.
     apart       [server 0]  [server 1]         clients on each core ask both servers
 
 Each core of the load has as many load generators as there are servers apart, so that in both cases
-half of what they send (of N cores, all but an Nth) goes to another core. What is left is the price of
-sharing: locks, messages, and memory that goes from cache to cache. By processor time, since on a
+half of what they send (of N cores, all but an Nth) goes to another core. What is left is the price
+of sharing: locks, messages, and memory that goes from cache to cache. By processor time, since on a
 small machine the load has to run on the servers' cores.
 """
 
-import json
 import os
-import shlex
-import subprocess
 from contextlib import ExitStack
 from dataclasses import replace
 from statistics import mean, median
 
 from .errors import BenchError
-from .measure import LOAD_SECONDS_SPARE, Bench, LoadGenerator, progress
+from .measure import LONGER, RUNS_MAX, Bench, Figures, check, finish, got_to_work, progress
 from .rounds import Ratio
 from .servers import Running, Server, serving
 from .text import table
-from .workloads import BY_NAME, FILL_CONNECTIONS, Row
+from .workloads import BY_NAME, Row
 
 TITLE = "threads: one server of several threads against as many servers of one"
 ROWS = ("get", "get-pipeline", "get-multi", "set", "set-pipeline", "mixed-pipeline")
@@ -72,12 +69,11 @@ def measure(bench: Bench, server: Server, row: Row, way: str, cores: list[int],
             targets = [stack.enter_context(serving(server, str(core), row.memory_mb))
                        for core in cores]
         for running in dict.fromkeys(targets):
-            bench.load.run([*row.fill_options(running.port), "--connections",
-                            str(FILL_CONNECTIONS), "--fill", "--seconds", "0"])
+            bench.prepare(running, row)
         each = replace(row, connections=max(1, row.connections // count))
-        runs = [(running, start(bench, core, running, each, 100 * turn + 10 * number + core))
-                for core in load_cores for number, running in enumerate(targets)]
-        figures = [(running, finish(process)) for running, process in runs]
+        figures = loaded(bench, each, targets, load_cores, turn)
+    for _, f in figures:
+        check(server, row, f)
     keys_per_second = sum(f["keys_per_second"] for _, f in figures)
     # Each load generator has seen all that its server used while it ran.
     shares = [mean(f["server_cpu_share"] for of, f in figures if of is running)
@@ -85,23 +81,24 @@ def measure(bench: Bench, server: Server, row: Row, way: str, cores: list[int],
     return {"cpu_us": sum(shares) / keys_per_second * 1e6, "keys_per_second": keys_per_second}
 
 
-def start(bench: Bench, core: int, running: Running, row: Row, seed: int) -> subprocess.Popen:
-    command = LoadGenerator(bench.load.binary, core).command(
-        [*row.options(running.port), "--pid", str(running.pid), "--seed", str(seed + 1),
-         "--warmup", str(bench.warmup), "--seconds", str(bench.seconds)])
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: subprocess.Popen) -> dict:
-    try:
-        out, said = process.communicate(timeout=LOAD_SECONDS_SPARE)
-    finally:
-        if process.poll() is None:
-            process.kill()
-    figures = json.loads(out) if process.returncode == 0 else {}
-    if not figures.get("requests"):
-        raise BenchError(f"{shlex.join(process.args)}\n{said.strip() or 'nothing was answered'}")
-    return figures
+def loaded(bench: Bench, row: Row, targets: list[Running], load_cores: list[int],
+           turn: int) -> list[tuple[Running, Figures]]:
+    """Each target under load from each core, all at the same time; what each load generator saw of
+    its server. As Bench.measured, longer where a time was too short."""
+    seconds = bench.seconds
+    for _ in range(RUNS_MAX):
+        runs = []
+        for core in load_cores:
+            for number, running in enumerate(targets):
+                options = [*row.options(running.port), "--seed",
+                           str(100 * turn + 10 * number + core + 1)]
+                load = replace(bench.load, core=core)
+                runs.append((running, load.start(bench.timed(running, options, seconds))))
+        figures = [(running, finish(process)) for running, process in runs]
+        if all(got_to_work(f) for _, f in figures):
+            return figures
+        seconds *= LONGER
+    raise BenchError(f"{targets[0].name}: not all was answered in {seconds / LONGER:g} s")
 
 
 def figures_of(ways: dict[str, list[dict]]) -> dict:

@@ -10,6 +10,7 @@ from .rounds import Ratio
 from .servers import Server
 from .session import Session
 from .show import show_row
+from .studies import STUDIES
 from .workloads import ALL, BASIC, BY_NAME, PROTOCOL_ROWS, Row
 
 KEYS_MAX = 5_000
@@ -53,7 +54,7 @@ class Tiny:
         session.begin("tiny")
         self.check("a record of a row", lambda: session.run_row(small(BASIC[0])))
         self.check("a record of a row with misses", lambda: session.run_row(small(BY_NAME["etc"])))
-        for name in ("protocols", "tail", "threads", "memory", "slap"):
+        for name in STUDIES:
             self.check(f"study {name}", lambda: session.run_study(name))
         self.check("the report", lambda: report(session.record))
         print(f"\n{self.passed} passed, {self.failed} failed")

@@ -126,12 +126,13 @@ struct Core {
   void MarkDirty(Connection& c) {
     if (!DirtyList::Linked(c)) dirty.PushBack(c);
   }
-  // Its replies wait for no answer any more.
+  // Likewise; and if its replies wait for an answer, they wait no longer.
   void EndAwait(Connection& c) {
-    if (!c.awaits_answer) return;
-    c.awaits_answer = false;
-    DirtyList::Remove(c);
-    dirty.PushBack(c);
+    if (c.awaits_answer) {
+      c.awaits_answer = false;
+      DirtyList::Remove(c);
+    }
+    MarkDirty(c);
   }
 
   // Counts a failure, and says so with -v. `system_error`: the errno behind it, 0 if there is none.
@@ -155,24 +156,16 @@ struct Core {
     c.broken = true;
     c.state = ConnectionState::kClosing;
     EndAwait(c);
-    MarkDirty(c);
   }
 
   // Drops what has left of a connection's output, `bytes` of it. One whose commands waited for that
   // goes on. `pins`: the worker's desk.
   void DropSent(Connection& c, PinHolder& pins, uint64_t bytes) {
-    const bool was_full = c.out.full();
-    c.out.Consume(buffers, pins, bytes);
-    if (was_full) GoOnUnlessFull(c);
+    Shrink(c, [&] { c.out.Consume(buffers, pins, bytes); });
   }
   // Likewise where small replies are made one.
   void JoinReplies(Connection& c) {
-    const bool was_full = c.out.full();
-    c.out.Join(buffers);
-    if (was_full) GoOnUnlessFull(c);
-  }
-  void GoOnUnlessFull(Connection& c) {
-    if (!c.out.full() && c.state != ConnectionState::kClosing) MarkReady(c);
+    Shrink(c, [&] { c.out.Join(buffers); });
   }
 
   // A connection's SASL session, made when it is first asked for and gone with the connection.
@@ -200,6 +193,13 @@ struct Core {
       Fail(Cause::kSaslFailed);
     }
     return answer;
+  }
+
+  template <typename Change>
+  void Shrink(Connection& c, Change change) {
+    const bool was_full = c.out.full();
+    change();
+    if (was_full && !c.out.full() && c.state != ConnectionState::kClosing) MarkReady(c);
   }
 
   // Makes the first segment of the input forget its place in the queue; the caller has its

@@ -262,7 +262,6 @@ Reader::Step Reader::Hold(Connection& c, std::string_view line, Step why) {
 Reader::Step Reader::Close(Connection& c) {
   c.state = State::kClosing;
   core_.EndAwait(c);
-  core_.MarkDirty(c);
   return Step::kGoOn;
 }
 

@@ -302,8 +302,11 @@ void TaskDesk::Settle(Connection& c) {
   if (c.in_head != nullptr || c.state != ConnectionState::kCommand || c.read_closed) {
     core_.MarkReady(c);
   }
-  if (!c.out.has_gap() || c.out.too_long_to_wait()) core_.EndAwait(c);
-  core_.MarkDirty(c);
+  if (!c.out.has_gap() || c.out.too_long_to_wait()) {
+    core_.EndAwait(c);
+  } else {
+    core_.MarkDirty(c);
+  }
 }
 
 void TaskDesk::AbandonUpload(Task* task) {

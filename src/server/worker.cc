@@ -389,7 +389,7 @@ bool Worker::ReadReady() {
 
 void Worker::AfterRead(Connection& c, Reader::Step stop) {
   c.goes_on = false;
-  if (c.out.too_long_to_wait()) [[unlikely]]
+  if (c.awaits_answer && c.out.too_long_to_wait()) [[unlikely]]
     core_.EndAwait(c);
   switch (stop) {
     case Reader::Step::kInput:

@@ -5,7 +5,7 @@
 //   shard 0 --- requests -->  shard 1        a request is a Message; its answer is the same Message
 //   sent back shard 0 <-- answers  ---  shard 1
 //
-// A sender keeps at most answers_max() requests that want an answer under way to one shard, so
+// A sender keeps at most AnswersMax requests that want an answer under way to one shard, so
 // neither ring can overflow by them; the rest of the ring is for requests without an answer. No
 // room is a result that the sender handles; nothing is queued behind its back.
 //
@@ -115,8 +115,6 @@ class Mailboxes {
   }
 
   uint32_t shards() const { return shards_; }
-  uint32_t answers_max() const { return AnswersMax(shards_); }
-  uint32_t posts_max() const { return PostsMax(shards_); }
   MessageRing& requests(ShardId from, ShardId to) { return pairs_[from * shards_ + to]->requests; }
   MessageRing& answers(ShardId from, ShardId to) { return pairs_[from * shards_ + to]->answers; }
 

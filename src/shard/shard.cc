@@ -13,8 +13,8 @@ Shard::Shard(ShardId id, ring::Ring& ring, engine::Engine& engine, Epochs& epoch
       wake_targets_(wake_targets),
       clock_(clock),
       start_(start),
-      answers_max_(mailboxes.answers_max()),
-      posts_max_(mailboxes.posts_max()),
+      answers_max_(AnswersMax(mailboxes.shards())),
+      posts_max_(PostsMax(mailboxes.shards())),
       under_way_(mailboxes.shards(), 0),
       sent_to_(mailboxes.shards(), false) {}
 
