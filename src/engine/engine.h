@@ -401,7 +401,8 @@ class Engine {
   // (for kSet; not for kAdd etc.).
   [[nodiscard]] virtual ReserveResult Reserve(ShardId self, const Op& op, Reservation* out) = 0;
   // The contiguous memory of a reserved value from byte `offset` on, at least one byte for offset <
-  // value_size. May be called by the shard that holds the reservation, owner or not.
+  // value_size. May be called by the shard that holds the reservation, owner or not. It stays where
+  // it is, and may be written at any time, until Execute or Abandon.
   virtual std::span<char> Window(const Reservation& reservation, size_t offset) const = 0;
   // Gives a reservation back unpublished. Owner only.
   virtual void Abandon(ShardId self, Reservation reservation) = 0;

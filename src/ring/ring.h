@@ -40,7 +40,7 @@ struct Socket {
 
 enum class Kind : uint8_t {
   kAccept = 1,    // `result` is a plain file descriptor, owned by the receiver of the completion
-  kReceive = 2,   // `data`, `result` bytes in provided buffer `buffer`
+  kReceive = 2,   // `result` bytes: `data`, in provided buffer `buffer`; or where ReceiveInto says
   kSend = 3,      // `result` bytes were sent, perhaps fewer than asked
   kWake = 4,      // another thread called Wake; `owner` is null
   kClose = 5,     // the socket is closed
@@ -73,11 +73,11 @@ inline socklen_t SizeOf(const sockaddr* address) {
 
 struct Completion {
   void* owner = nullptr;  // as given with the operation
-  // kReceive, kDatagram: the bytes, valid until ReturnBuffer(buffer), ReturnDatagram(buffer).
+  // kReceive into a buffer, kDatagram: the bytes, valid until ReturnBuffer, ReturnDatagram(buffer).
   const char* data = nullptr;
   int32_t result = 0;           // by kind; 0 where status is not kOk
   int32_t system_error = 0;     // the errno behind status, for logs only
-  BufferId buffer = kNoBuffer;  // kReceive, kDatagram: to be given back so, once
+  BufferId buffer = kNoBuffer;  // likewise: to be given back so, once
   Kind kind = Kind::kWake;
   Status status = Status::kOk;
   bool more = false;  // a multishot operation goes on; false: this was its last completion
@@ -125,11 +125,23 @@ class Ring {
   // Receives into provided buffers until the stream ends, fails, is stopped, or buffers run out
   // (multishot). It may end with kOk, with bytes (the kernel ends a multishot operation when its
   // completion queue is full) or without (others took all that is received in one turn): arm it
-  // again. What one turn receives is bounded, but not each operation's share of it.
+  // again. What one turn receives is bounded, but not each operation's share of it. At most one
+  // receive per socket, of whichever form, may be under way: the caller sees to it.
   virtual void Receive(Socket socket, void* owner) = 0;
 
-  // Asks an armed Receive, ReceiveDatagrams or Accept of this `owner` to end; its last completion
-  // tells when it has (kCancelled, or whatever came first).
+  // Likewise, but ends with what comes first, in one buffer: where the bytes behind it are likely
+  // to be asked for by ReceiveInto.
+  virtual void ReceiveOnce(Socket socket, void* owner) = 0;
+
+  // Receives the next `memory.size()` bytes of the stream, at least one, into `memory`, which must
+  // stay until the completion. The kernel is asked to wait for all (MSG_WAITALL); a shorter result
+  // is possible all the same, and comes first where the stream ends, breaks or is stopped: the next
+  // receive says so then, or of a broken one that it has ended.
+  virtual void ReceiveInto(Socket socket, std::span<char> memory, void* owner) = 0;
+
+  // Asks an armed receive of any form, ReceiveDatagrams or Accept of this `owner` to end; its last
+  // completion tells when it has (kCancelled, or whatever came first). It may miss
+  // a ReceiveOnce or ReceiveInto that is just being armed: ask again after a turn.
   virtual void Stop(Kind kind, void* owner) = 0;
 
   // Sends the bytes of `pieces` in order. The iovec array must stay until the next Turn returns,
@@ -141,8 +153,8 @@ class Ring {
                     void* owner) = 0;
 
   // Ends both directions: operations under way on the socket complete soon, with what came first
-  // (kCancelled, kEndOfStream, kReset or a result). Afterwards nothing but Close may be asked for
-  // on this socket.
+  // (kCancelled, kEndOfStream, kReset or a result). It may miss what is just being armed: ask again
+  // after a turn. Afterwards nothing but this, Stop and Close may be asked for on this socket.
   virtual void Shutdown(Socket socket) = 0;
 
   // Closes the socket; no other operation may be under way on it. One completion of kClose.

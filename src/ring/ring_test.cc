@@ -274,7 +274,13 @@ struct alignas(8) Connection {
   }
   void Arm() {
     receiving = true;
+    if (once) return ring.ReceiveOnce(socket, this);
     ring.Receive(socket, this);
+  }
+  // Receives into `filled`, from `at` on: instead of what is armed otherwise, until it is full.
+  void Fill(size_t at = 0) {
+    receiving = filling = true;
+    ring.ReceiveInto(socket, std::span(filled).subspan(at), this);
   }
   // Sends `bytes` whole, in as many sends as it takes, `piece_size` bytes a piece.
   void Send(std::string bytes, size_t piece_size = SIZE_MAX) {
@@ -312,9 +318,22 @@ struct alignas(8) Connection {
             ring.ReturnBuffer(c.buffer);
           }
         }
-        if (c.more) return;
+        if (c.more) {
+          CHECK_FALSE(once);
+          CHECK_FALSE(filling);
+          return;
+        }
         receiving = false;
         receive_status = c.status;
+        if (filling) {
+          CHECK(c.buffer == kNoBuffer);
+          filling = false;
+          filled_bytes += static_cast<size_t>(c.result);
+          if (c.status == Status::kOk && goes_on) {
+            filled_bytes < filled.size() ? Fill(filled_bytes) : Arm();
+          }
+          return;
+        }
         // What a server does: go on where the stream has not ended.
         if ((c.status == Status::kOk || c.status == Status::kNoBuffers) && !hold_buffers) Arm();
         return;
@@ -346,6 +365,11 @@ struct alignas(8) Connection {
   size_t out_sent = 0;
   std::vector<iovec> pieces;
   std::vector<BufferId> held;
+  std::string filled;
+  size_t filled_bytes = 0;
+  bool goes_on = true;  // when a fill has ended well
+  bool once = false;
+  bool filling = false;
   bool hold_buffers = false;
   bool receiving = false;
   bool sending = false;
@@ -393,8 +417,10 @@ struct Talk {
     for (const BufferId buffer : connection.held) bed.ring().ReturnBuffer(buffer);
     connection.hold_buffers = false;
     if (!connection.closed) {
-      bed.ring().Shutdown(connection.socket);
-      CHECK(bed.Until([&] { return !connection.receiving && !connection.sending; }));
+      CHECK(bed.Until([&] {
+        bed.ring().Shutdown(connection.socket);  // again, if it missed something
+        return !connection.receiving && !connection.sending;
+      }));
       connection.Close();
       CHECK(bed.Until([&] { return connection.closed; }));
     }
@@ -557,6 +583,120 @@ TEST_CASE("a stopped receive ends once, and can be armed again") {
   });
 }
 
+// Until none is armed.
+void StopReceiving(Bed& bed, Connection& connection) {
+  bed.Turn();
+  bed.ring().Stop(Kind::kReceive, &connection);
+  REQUIRE(bed.Until([&] { return !connection.receiving; }));
+}
+
+TEST_CASE("a receive for once ends with what comes first, and leaves the rest") {
+  OnEveryRing([](Bed& bed) {
+    Talk talk(bed);
+    Connection& connection = talk.connection;
+    StopReceiving(bed, connection);
+    connection.once = true;
+    const std::string sent = Pattern(100'000);
+    size_t written = 0;
+    const auto write = [&] { written += talk.peer->Write(std::string_view(sent).substr(written)); };
+    connection.hold_buffers = true;  // not armed again by itself
+    connection.Arm();
+    REQUIRE(bed.Until([&] {
+      write();
+      if (!connection.receiving && connection.received.empty()) connection.Arm();  // others' turn
+      return !connection.receiving;
+    }));
+    CHECK(connection.held.size() == 1);
+    CHECK(connection.received == sent.substr(0, connection.received.size()));
+    CHECK(connection.received.size() < sent.size());
+    bed.ring().ReturnBuffer(connection.held[0]);
+    connection.held.clear();
+    connection.hold_buffers = false;
+    connection.Arm();
+    REQUIRE(bed.Until([&] {
+      write();
+      return connection.received.size() == sent.size();
+    }));
+    CHECK(connection.received == sent);
+  });
+}
+
+TEST_CASE("a receive into memory takes so many bytes and no more, however they come") {
+  for (const size_t size : {size_t{1}, size_t{5'000}, size_t{150'000}}) {
+    CAPTURE(size);
+    OnEveryRing([size](Bed& bed) {
+      Talk talk(bed);
+      Connection& connection = talk.connection;
+      StopReceiving(bed, connection);
+      connection.filled.resize(size);
+      connection.Fill();
+      const std::string sent = Pattern(size + 1'000);
+      size_t written = 0;
+      REQUIRE(bed.Until([&] {
+        written += talk.peer->Write(std::string_view(sent).substr(written));
+        return connection.received.size() == 1'000;
+      }));
+      CHECK(connection.filled == sent.substr(0, size));
+      CHECK(connection.received == sent.substr(size));
+      CHECK(bed.ring().counters().buffers_lent.Get() == 0);
+    });
+  }
+}
+
+TEST_CASE("a receive into memory at the end of the stream tells how much came, the next one why") {
+  for (const size_t came : {size_t{0}, size_t{3'000}}) {
+    CAPTURE(came);
+    OnEveryRing([came](Bed& bed) {
+      Talk talk(bed);
+      Connection& connection = talk.connection;
+      StopReceiving(bed, connection);
+      connection.filled.resize(10'000);
+      connection.goes_on = false;
+      const std::string sent = Pattern(came);
+      CHECK(talk.peer->Write(sent) == came);
+      connection.Fill();
+      bed.Turn();
+      talk.peer->CloseWrite();
+      REQUIRE(bed.Until([&] { return !connection.receiving; }));
+      while (connection.receive_status == Status::kOk) {
+        connection.Fill(connection.filled_bytes);
+        REQUIRE(bed.Until([&] { return !connection.receiving; }));
+      }
+      CHECK(connection.receive_status == Status::kEndOfStream);
+      CHECK(connection.filled_bytes == came);
+      CHECK(connection.filled.substr(0, came) == sent);
+    });
+  }
+}
+
+TEST_CASE("a receive into memory that is stopped tells how much came, and loses nothing") {
+  for (const size_t came : {size_t{0}, size_t{3'000}}) {
+    CAPTURE(came);
+    OnEveryRing([came](Bed& bed) {
+      Talk talk(bed);
+      Connection& connection = talk.connection;
+      StopReceiving(bed, connection);
+      connection.filled.resize(10'000);
+      connection.goes_on = false;
+      const std::string sent = Pattern(came);
+      CHECK(talk.peer->Write(sent) == came);
+      connection.Fill();
+      bed.Turn();
+      REQUIRE(bed.Until([&] {
+        if (connection.receiving) bed.ring().Stop(Kind::kReceive, &connection);
+        return !connection.receiving;
+      }));
+      if (connection.filled_bytes == 0) CHECK(connection.receive_status == Status::kCancelled);
+      CHECK(connection.filled.substr(0, connection.filled_bytes) ==
+            sent.substr(0, connection.filled_bytes));
+      connection.Arm();  // what did not come into the memory
+      REQUIRE(
+          bed.Until([&] { return connection.filled_bytes + connection.received.size() == came; }));
+      CHECK(connection.received == sent.substr(connection.filled_bytes));
+    });
+  }
+}
+
 TEST_CASE("shutdown ends a receive that waits and a send that is stuck; then the socket closes") {
   OnEveryRing([](Bed& bed) {
     Talk talk(bed);
@@ -568,12 +708,14 @@ TEST_CASE("shutdown ends a receive that waits and a send that is stuck; then the
     for (int i = 0; i < 5 && connection.out_sent == 0; ++i) bed.Turn();
     // A short send would be continued; here it is not, so that only the shutdown can end the
     // stream.
-    bed.ring().Shutdown(connection.socket);
     bed.on_completion = [&](const Completion& c) {
       if (c.kind == Kind::kReceive && !c.more) connection.receiving = false;
       if (c.kind == Kind::kSend) connection.sending = false;
     };
-    REQUIRE(bed.Until([&] { return !connection.receiving && !connection.sending; }));
+    REQUIRE(bed.Until([&] {
+      bed.ring().Shutdown(connection.socket);  // again, if it missed something
+      return !connection.receiving && !connection.sending;
+    }));
     bed.on_completion = [&](const Completion& c) { connection.On(c); };
     connection.Close();
     REQUIRE(bed.Until([&] { return connection.closed; }));
@@ -1314,6 +1456,10 @@ TEST_CASE("the simulated ring finds what a shard must not do") {
   CHECK(Dies([&] {
     m.ring.Receive(m.socket, &m);
     m.ring.Receive(m.socket, &m);
+  }));
+  CHECK(Dies([&] {
+    m.ring.Receive(m.socket, &m);
+    m.ring.ReceiveInto(m.socket, m.owner, &m);
   }));
   CHECK(Dies([&] {
     m.ring.Receive(m.socket, &m);

@@ -99,13 +99,16 @@ struct Operation {
   void* owner = nullptr;
   int32_t target = -1;  // socket number; listener for accept, descriptor for datagrams
   bool stopping = false;
-  bool ended = false;  // its last completion is under way
+  bool ended = false;      // its last completion is under way
+  bool once = false;       // a receive that ends with what comes first
+  std::span<char> memory;  // ReceiveInto
   // Send.
   std::span<const iovec> callers_pieces;  // before submission
   std::vector<iovec> pieces;              // after it
-  size_t sent = 0;
-  size_t size = 0;
   bool more_follows = false;
+  // Send, ReceiveInto: bytes in all, and those that have moved.
+  size_t size = 0;
+  size_t moved = 0;
   const sockaddr* to = nullptr;  // SendDatagram
   // The turn before which its next completion must not be delivered.
   uint64_t due_turn = 0;
@@ -138,12 +141,13 @@ class SimRing final : public Ring {
     Queue(Kind::kAccept, listener_fd, owner);
   }
   Socket Attach(int fd) override;
-  void Receive(Socket socket, void* owner) override {
-    Endpoint& end = Open(socket);
-    CHECK(!end.shut);
-    CHECK(!end.receiving);
-    end.receiving = true;
-    Queue(Kind::kReceive, socket.value, owner);
+  void Receive(Socket socket, void* owner) override { QueueReceive(socket, owner); }
+  void ReceiveOnce(Socket socket, void* owner) override { QueueReceive(socket, owner).once = true; }
+  void ReceiveInto(Socket socket, std::span<char> memory, void* owner) override {
+    CHECK(!memory.empty());
+    Operation& operation = QueueReceive(socket, owner);
+    operation.memory = memory;
+    operation.size = memory.size();
   }
   void Stop(Kind kind, void* owner) override;
   void Send(Socket socket, std::span<const iovec> pieces, bool more_follows, void* owner) override;
@@ -169,6 +173,7 @@ class SimRing final : public Ring {
   std::span<const Completion> Turn(int64_t timeout_ns) override;
   const Counters& counters() const override { return counters_; }
 
+  bool MayWrite(std::span<const char> memory) const;
   bool Settled() const;
   void CheckEnded() const;
 
@@ -193,12 +198,15 @@ class SimRing final : public Ring {
   }
 
   Operation& Queue(Kind kind, int32_t target, void* owner);
+  Operation& QueueReceive(Socket socket, void* owner);
   void Submit();
+  void StopOne(Operation* operation);
 
   // Lets an operation do what it can, if chance does not hold it back.
   void Proceed(Operation* operation);
   void ProceedAccept(Operation* operation);
   void ProceedReceive(Operation* operation);
+  void ProceedReceiveInto(Operation* operation);
   void ProceedSend(Operation* operation);
   void ProceedClose(Operation* operation);
   void ProceedDatagram(Operation* operation);
@@ -209,6 +217,8 @@ class SimRing final : public Ring {
   // Puts a completion on its way.
   void Post(Operation* operation, Completion completion);
   void Finish(Operation* operation, Status status, int system_error, int32_t result = 0);
+  void FinishMoved(Operation* operation);
+  void Fail(Operation* operation, Status status, int system_error);
   void PostWake();
   void Deliver();
   void Record(const Pending& pending);
@@ -240,6 +250,14 @@ Operation& SimRing::Queue(Kind kind, int32_t target, void* owner) {
   return operation;
 }
 
+Operation& SimRing::QueueReceive(Socket socket, void* owner) {
+  Endpoint& end = Open(socket);
+  CHECK(!end.shut);
+  CHECK(!end.receiving);
+  end.receiving = true;
+  return Queue(Kind::kReceive, socket.value, owner);
+}
+
 Socket SimRing::Attach(int fd) {
   const auto index = static_cast<size_t>(fd - kConnectionBase);
   CHECK(fd >= kConnectionBase);
@@ -266,7 +284,7 @@ void SimRing::Send(Socket socket, std::span<const iovec> pieces, bool more_follo
 void SimRing::Stop(Kind kind, void* owner) {
   for (auto* operations : {&active_, &queued_}) {
     for (Operation& operation : *operations) {
-      if (operation.kind == kind && operation.owner == owner) operation.stopping = true;
+      if (operation.kind == kind && operation.owner == owner) StopOne(&operation);
     }
   }
 }
@@ -275,11 +293,19 @@ void SimRing::Shutdown(Socket socket) {
   Open(socket).shut = true;
   for (auto* operations : {&active_, &queued_}) {
     for (Operation& operation : *operations) {
-      if (operation.kind != Kind::kAccept && operation.target == socket.value) {
-        operation.stopping = true;
-      }
+      if (operation.kind != Kind::kAccept && operation.target == socket.value) StopOne(&operation);
     }
   }
+}
+
+// Of what completes but once the kernel finds nothing to stop while it is on its way from waiting
+// to being tried again.
+void SimRing::StopOne(Operation* operation) {
+  const bool is_multishot =
+      operation->kind == Kind::kAccept || operation->kind == Kind::kDatagram ||
+      (operation->kind == Kind::kReceive && !operation->once && operation->memory.empty());
+  if (!is_multishot && random().Chance(options().stop_missed_chance)) return;
+  operation->stopping = true;
 }
 
 void SimRing::SendDatagram(int fd, std::string_view bytes, const sockaddr* to, void* owner) {
@@ -356,7 +382,7 @@ void SimRing::Proceed(Operation* operation) {
     case Kind::kAccept:
       return ProceedAccept(operation);
     case Kind::kReceive:
-      return ProceedReceive(operation);
+      return operation->memory.empty() ? ProceedReceive(operation) : ProceedReceiveInto(operation);
     case Kind::kSend:
       return ProceedSend(operation);
     case Kind::kClose:
@@ -437,8 +463,9 @@ void SimRing::ProceedReceive(Operation* operation) {
     buffer.bytes = std::make_unique_for_overwrite<char[]>(size);
     std::memcpy(buffer.bytes.get(), connection.to_server.data(), size);
     connection.to_server.erase(0, size);
-    const bool last = random().Chance(options().overflow_chance);
-    if (last) counters_.completion_overflows.Add(1);
+    const bool overflow = !operation->once && random().Chance(options().overflow_chance);
+    if (overflow) counters_.completion_overflows.Add(1);
+    const bool last = operation->once || overflow;
     operation->ended = last;
     Post(operation, {.owner = operation->owner,
                      .data = buffer.bytes.get(),
@@ -449,18 +476,48 @@ void SimRing::ProceedReceive(Operation* operation) {
   }
 }
 
+// The memory may be written to in any turn until the completion: who gives it away too early finds
+// it changed.
+void SimRing::ProceedReceiveInto(Operation* operation) {
+  Connection& connection = *End(*operation).connection;
+  if (random().Chance(options().reset_chance)) connection.broken = true;
+  const bool bytes_first = !connection.to_server.empty() && random().Below(2) == 0;
+  if (operation->stopping && !bytes_first) {
+    return Fail(operation, Status::kCancelled, ECANCELED);
+  }
+  if (connection.broken && !bytes_first) return Fail(operation, Status::kReset, ECONNRESET);
+  if (connection.to_server.empty()) {
+    if (connection.client_ended) Fail(operation, Status::kEndOfStream, 0);
+    return;
+  }
+  if (random().Chance(options().no_memory_chance)) {
+    return Fail(operation, Status::kNoMemory, ENOMEM);
+  }
+  if (random().Chance(options().rejected_chance)) {
+    return Fail(operation, Status::kRejected, EINVAL);
+  }
+  size_t size = std::min(connection.to_server.size(), operation->size - operation->moved);
+  if (random().Chance(options().split_chance)) size = 1 + random().Below(size);
+  std::memcpy(operation->memory.data() + operation->moved, connection.to_server.data(), size);
+  connection.to_server.erase(0, size);
+  operation->moved += size;
+  if (operation->moved == operation->size || random().Chance(options().share_chance)) {
+    FinishMoved(operation);
+  }
+}
+
 // Moves bytes towards the client, as the window allows. Returns how many. What does not fill a
 // segment stays behind where more is to follow, and for ever if nothing does: the kernel would send
 // it after 200 ms, which hides the mistake.
 size_t SimRing::Transfer(Operation* operation, Connection* connection) {
   const size_t under_way = connection->to_client.size() + connection->corked.size();
   const size_t room = connection->window_bytes - std::min(connection->window_bytes, under_way);
-  size_t budget = std::min(room, operation->size - operation->sent);
+  size_t budget = std::min(room, operation->size - operation->moved);
   if (budget > 1 && random().Chance(options().short_send_chance)) {
     budget = 1 + random().Below(budget);
   }
   const size_t moved = budget;
-  size_t skip = operation->sent;
+  size_t skip = operation->moved;
   for (const iovec& piece : operation->pieces) {
     if (budget == 0) break;
     if (skip >= piece.iov_len) {
@@ -472,7 +529,7 @@ size_t SimRing::Transfer(Operation* operation, Connection* connection) {
     budget -= part;
     skip = 0;
   }
-  operation->sent += moved;
+  operation->moved += moved;
   const size_t size = connection->corked.size();
   // As in the kernel, a full window lets everything go, and no bytes push none.
   const bool all = connection->to_client.size() + size >= connection->window_bytes ||
@@ -486,28 +543,17 @@ size_t SimRing::Transfer(Operation* operation, Connection* connection) {
 void SimRing::ProceedSend(Operation* operation) {
   Connection& connection = *End(*operation).connection;
   if (random().Chance(options().reset_chance)) connection.broken = true;
-  const auto sent = [operation] { return static_cast<int32_t>(operation->sent); };
-  // As in the kernel, what was sent before a failure is reported first.
-  if (connection.broken) {
-    if (operation->sent > 0) return Finish(operation, Status::kOk, 0, sent());
-    return Finish(operation, Status::kReset, ECONNRESET);
-  }
-  if (operation->stopping) {
-    if (operation->sent > 0) return Finish(operation, Status::kOk, 0, sent());
-    return Finish(operation, Status::kCancelled, ECANCELED);
-  }
+  if (connection.broken) return Fail(operation, Status::kReset, ECONNRESET);
+  if (operation->stopping) return Fail(operation, Status::kCancelled, ECANCELED);
   if (random().Chance(options().no_memory_chance)) {
-    if (operation->sent > 0) return Finish(operation, Status::kOk, 0, sent());
-    return Finish(operation, Status::kNoMemory, ENOMEM);
+    return Fail(operation, Status::kNoMemory, ENOMEM);
   }
-  if (operation->sent == 0 && random().Chance(options().rejected_chance)) {
+  if (operation->moved == 0 && random().Chance(options().rejected_chance)) {
     return Finish(operation, Status::kRejected, EINVAL);
   }
   const size_t moved = Transfer(operation, &connection);
-  const bool all = operation->sent == operation->size;
-  if (all || (moved > 0 && random().Chance(options().short_send_chance))) {
-    Finish(operation, Status::kOk, 0, sent());
-  }
+  const bool all = operation->moved == operation->size;
+  if (all || (moved > 0 && random().Chance(options().short_send_chance))) FinishMoved(operation);
 }
 
 void SimRing::ProceedClose(Operation* operation) {
@@ -585,7 +631,7 @@ bool SimRing::CanProceed(const Operation& operation) const {
   const Connection& c = *endpoints_[static_cast<size_t>(operation.target)].connection;
   if (c.broken) return true;
   if (operation.kind == Kind::kReceive) return !c.to_server.empty() || c.client_ended;
-  return operation.sent == operation.size || c.to_client.size() < c.window_bytes;
+  return operation.moved == operation.size || c.to_client.size() < c.window_bytes;
 }
 
 void SimRing::Post(Operation* operation, Completion completion) {
@@ -601,6 +647,16 @@ void SimRing::Finish(Operation* operation, Status status, int system_error, int3
                    .system_error = system_error,
                    .kind = operation->kind,
                    .status = status});
+}
+
+void SimRing::FinishMoved(Operation* operation) {
+  Finish(operation, Status::kOk, 0, static_cast<int32_t>(operation->moved));
+}
+
+// As in the kernel, what was moved before a failure is reported first.
+void SimRing::Fail(Operation* operation, Status status, int system_error) {
+  if (operation->moved > 0) return FinishMoved(operation);
+  Finish(operation, status, system_error);
 }
 
 // Takes the completions that are due in a random order that keeps those of each operation in
@@ -663,6 +719,15 @@ void SimRing::Record(const Pending& pending) {
   if (world_.trace != nullptr) world_.trace->append(text);
 }
 
+bool SimRing::MayWrite(std::span<const char> memory) const {
+  const auto may = [memory](const Operation& operation) {
+    const std::span<char> own = operation.memory;
+    return own.data() < memory.data() + memory.size() && memory.data() < own.data() + own.size();
+  };
+  return std::any_of(queued_.begin(), queued_.end(), may) ||
+         std::any_of(active_.begin(), active_.end(), may);
+}
+
 bool SimRing::Settled() const {
   return queued_.empty() && pending_.empty() &&
          std::none_of(active_.begin(), active_.end(),
@@ -694,6 +759,7 @@ SimOptions SimOptions::Rough() {
   options.short_send_chance = 200;
   options.no_buffers_chance = 50;
   options.share_chance = 50;
+  options.stop_missed_chance = 300;
   options.overflow_chance = 50;
   options.file_limit_chance = 50;
   options.wake_repeat_chance = 200;
@@ -748,6 +814,11 @@ std::vector<std::string> SimWorld::TakeDatagrams(int socket, uint16_t port) {
 }
 
 void SimWorld::SetOptions(const SimOptions& options) { state_->options = options; }
+
+bool SimWorld::MayWrite(std::span<const char> memory) const {
+  return std::any_of(state_->rings.begin(), state_->rings.end(),
+                     [memory](const auto& ring) { return ring->MayWrite(memory); });
+}
 
 bool SimWorld::Settled() const {
   return std::all_of(state_->rings.begin(), state_->rings.end(),

@@ -32,6 +32,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,7 +56,9 @@ struct SimOptions {
   uint32_t split_chance = 0;       // a receive brings fewer bytes than there are
   uint32_t short_send_chance = 0;  // a send ends before all is sent
   uint32_t no_buffers_chance = 0;  // a receive ends with kNoBuffers though there are buffers
-  uint32_t share_chance = 0;       // likewise with kOk: others took this turn's
+  uint32_t share_chance = 0;       // likewise with kOk: others took this turn's; or one into memory
+                                   // ends early
+  uint32_t stop_missed_chance = 0;  // Stop, Shutdown miss what waits for bytes or room but once
   uint32_t overflow_chance =
       0;  // a full completion queue: counted, and the multishot operation ends
   uint32_t file_limit_chance =
@@ -120,6 +123,8 @@ class SimWorld {
 
   // Another set of mishaps from here on. Buffers stay as they are.
   void SetOptions(const SimOptions& options);
+  // Whether a receive that is under way may still write into this memory.
+  bool MayWrite(std::span<const char> memory) const;
   // Nothing is under way: another Turn of any ring would return nothing unless a client or a shard
   // does something.
   bool Settled() const;

@@ -50,9 +50,8 @@ constexpr Joining kJoining = Joining::kCork;
 constexpr Joining kJoining = Joining::kMsgMore;
 #endif
 
-// io_uring's length of one send is 32 bits and its result signed: longer pieces leave in several
-// sends.
-constexpr size_t kSendPieceMax = size_t{1} << 30;
+// io_uring's lengths are 32 bits and its results signed: longer pieces move in several operations.
+constexpr size_t kPieceBytesMax = size_t{1} << 30;
 
 // What the ring asks for on its own behalf; see the picture of user_data in the header.
 enum class Internal : uint8_t {
@@ -142,6 +141,8 @@ class Implementation final : public UringRing {
   void Accept(int listener_fd, void* owner) override;
   Socket Attach(int fd) override;
   void Receive(Socket socket, void* owner) override;
+  void ReceiveOnce(Socket socket, void* owner) override;
+  void ReceiveInto(Socket socket, std::span<char> memory, void* owner) override;
   void Stop(Kind kind, void* owner) override;
   void Send(Socket socket, std::span<const iovec> pieces, bool more_follows, void* owner) override;
   void Shutdown(Socket socket) override;
@@ -169,6 +170,7 @@ class Implementation final : public UringRing {
   // Submission.
   io_uring_sqe* NextSubmission();
   void SetTarget(io_uring_sqe* sqe, Socket socket);
+  void IntoBuffers(io_uring_sqe* sqe, Socket socket, void* owner);
   void Cork(Socket socket, bool on);
   void ArmEventRead();
   void SubmitBacklog();
@@ -449,9 +451,27 @@ Socket Implementation::Attach(int fd) {
 void Implementation::Receive(Socket socket, void* owner) {
   io_uring_sqe* const sqe = NextSubmission();
   io_uring_prep_recv_multishot(sqe, 0, nullptr, 0, 0);
+  IntoBuffers(sqe, socket, owner);
+}
+
+void Implementation::ReceiveOnce(Socket socket, void* owner) {
+  io_uring_sqe* const sqe = NextSubmission();
+  io_uring_prep_recv(sqe, 0, nullptr, 0, 0);
+  IntoBuffers(sqe, socket, owner);
+}
+
+void Implementation::IntoBuffers(io_uring_sqe* sqe, Socket socket, void* owner) {
   SetTarget(sqe, socket);
   sqe->flags |= IOSQE_BUFFER_SELECT;
   sqe->buf_group = kBufferGroup;
+  sqe->user_data = UserData(Kind::kReceive, owner);
+}
+
+void Implementation::ReceiveInto(Socket socket, std::span<char> memory, void* owner) {
+  CHECK(!memory.empty());
+  io_uring_sqe* const sqe = NextSubmission();
+  io_uring_prep_recv(sqe, 0, memory.data(), std::min(memory.size(), kPieceBytesMax), MSG_WAITALL);
+  SetTarget(sqe, socket);
   sqe->user_data = UserData(Kind::kReceive, owner);
 }
 
@@ -459,7 +479,7 @@ void Implementation::Stop(Kind kind, void* owner) {
   io_uring_sqe* const sqe = NextSubmission();
   io_uring_prep_cancel64(sqe, UserData(kind, owner), 0);
   sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-  sqe->user_data = UserData(Internal::kIgnore);  // a failure: it had ended by itself
+  sqe->user_data = UserData(Internal::kIgnore);  // a failure: it had ended by itself, or was missed
 }
 
 void Implementation::Send(Socket socket, std::span<const iovec> pieces, bool more_follows,
@@ -477,7 +497,7 @@ void Implementation::Send(Socket socket, std::span<const iovec> pieces, bool mor
   if (pieces.size() == 1 || !has_place) {
     // In the backlog there is no message header: send the first piece; a short result is allowed.
     const iovec& piece = pieces.front();
-    io_uring_prep_send(sqe, 0, piece.iov_base, std::min(piece.iov_len, kSendPieceMax), flags);
+    io_uring_prep_send(sqe, 0, piece.iov_base, std::min(piece.iov_len, kPieceBytesMax), flags);
   } else {
     msghdr& message = messages_[static_cast<size_t>(sqe - ring_.sq.sqes)];
     message = {};
@@ -687,7 +707,7 @@ void Implementation::DetachFromPieces() {
     const iovec piece = *reinterpret_cast<const msghdr*>(sqe.addr)->msg_iov;
     sqe.opcode = IORING_OP_SEND;
     sqe.addr = reinterpret_cast<uintptr_t>(piece.iov_base);
-    sqe.len = static_cast<uint32_t>(std::min(piece.iov_len, kSendPieceMax));
+    sqe.len = static_cast<uint32_t>(std::min(piece.iov_len, kPieceBytesMax));
   }
 }
 

@@ -136,6 +136,8 @@ struct alignas(64) Connection : ListLink<AllTag>,
   bool long_line : 1 = false;  // a get's line is being read in parts; its keys so far are answered
   bool receiving : 1 = false;  // a receive is armed
   bool stop_receive : 1 = false;  // and was asked to end
+  bool filling : 1 = false;       // it goes into the item of `upload`
+  bool bulk : 1 = false;          // its client sends large values faster than it is read
   bool read_closed : 1 = false;   // the stream has ended
   bool sending : 1 = false;
   bool goes_on : 1 = false;  // used up its share of this turn: has more to be read in the next

@@ -22,6 +22,7 @@ struct Counters {
 
   // Traffic and connections.
   Counter bytes_read, bytes_written;
+  Counter bytes_read_into_items;  // of those read: into items, by the kernel
   Counter connections_total;
   Counter connections_handed_over;
   Counter listen_disabled_us;  // accepting paused for lack of file descriptors or memory
@@ -58,6 +59,7 @@ struct Counters {
                        &auth_errors,
                        &bytes_read,
                        &bytes_written,
+                       &bytes_read_into_items,
                        &connections_total,
                        &connections_handed_over,
                        &listen_disabled_us,

@@ -490,6 +490,32 @@ Reader::Step Reader::ReadUpload(Connection& c) {
   return FinishUpload(c);
 }
 
+std::span<char> Reader::RoomToFill(const Connection& c) const {
+  if (c.state != State::kUpload || c.upload->received >= c.upload->op.value_size) return {};
+  const Task& task = *c.upload;
+  const std::span<char> window = engine_.Window({task.op.item}, task.received);
+  const size_t size =
+      std::min<size_t>({window.size(), task.op.value_size - task.received, kFillBytesMax});
+  return size < kFillBytesMin ? std::span<char>() : window.first(size);
+}
+
+void Reader::Filled(Connection& c, uint32_t bytes) {
+  c.upload->received += bytes;
+  core_.counters.bytes_read_into_items.Add(bytes);
+}
+
+bool Reader::SendsInBulk(const Connection& c) {
+  if (c.upload == nullptr) [[likely]] {
+    // Between two values, perhaps: until a turn has commands and nothing of a large value.
+    return c.bulk && (c.state == State::kCommand || c.state == State::kHeld) &&
+           (c.turn_commands == 0 || c.turn_upload_bytes != 0);
+  }
+  const Task& task = *c.upload;
+  if (task.op.value_size < 2 * kBulkBytesMin) return false;
+  return c.bulk || (c.turn_upload_bytes >= kBulkBytesMin &&
+                    task.op.value_size >= size_t{task.received} + kBulkBytesMin);
+}
+
 Reader::Step Reader::FinishUpload(Connection& c) {
   Task* const task = c.upload;
   if (ValueTailBytes(c) != 0 && std::memcmp(task->tail, "\r\n", 2) != 0) {
@@ -830,7 +856,7 @@ void Reader::DropInput(Connection& c) {
   c.carry = nullptr;
   // What is under way names its connection until the answer comes.
   if (c.pending == 0) operators_.Drop(c);
-  if (c.upload != nullptr && c.pending == 0) {
+  if (c.upload != nullptr && c.pending == 0 && !c.filling) {
     core_.Fail(Cause::kValueCutOff);
     desk_.AbandonUpload(c.upload);
     c.upload = nullptr;

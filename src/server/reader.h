@@ -57,7 +57,16 @@ class Reader {
   // Reads what `c` has. Requires a batch that is not full.
   Step Read(Connection& c);
 
-  // Gives back all that a closing connection holds on the input side.
+  // Where to receive what comes next, if that is much of a value: in its item, or nowhere. Requires
+  // that all that was received is read.
+  std::span<char> RoomToFill(const Connection& c) const;
+  // So many bytes have come there.
+  void Filled(Connection& c, uint32_t bytes);
+  // Whether this turn, in which `c` was read, shows that its client sends in bulk.
+  static bool SendsInBulk(const Connection& c);
+
+  // Gives back all that a closing connection holds on the input side, but for what is still being
+  // filled.
   void DropInput(Connection& c);
 
  private:

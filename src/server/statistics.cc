@@ -194,6 +194,7 @@ void GeneralStatistics(Core& core, StatWriter& out) {
   out.Put("shard_messages", messages);
   out.Put("mailbox_full", mailbox_full);
   out.Put("connections_handed_over", sum(&Counters::connections_handed_over));
+  out.Put("bytes_read_into_items", sum(&Counters::bytes_read_into_items));
   out.Put("buffer_bytes", buffer_bytes);
   out.Put("eviction_bytes", totals.eviction_bytes);
   out.Put("page_table_bytes", totals.page_table_bytes);

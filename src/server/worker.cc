@@ -237,7 +237,12 @@ void Worker::OnReceive(Connection& c, const Completion& completion) {
     }
   }
   if (completion.more) return;
-  c.receiving = c.stop_receive = false;
+  if (c.filling) {
+    core_.counters.bytes_read.Add(static_cast<uint64_t>(completion.result));
+    if (c.state != State::kClosing) reader_.Filled(c, static_cast<uint32_t>(completion.result));
+    --fills_;
+  }
+  c.receiving = c.filling = c.stop_receive = false;
   switch (completion.status) {
     case Status::kOk:
     case Status::kCancelled:
@@ -420,10 +425,14 @@ void Worker::AfterRead(Connection& c, Reader::Step stop) {
       core_.MarkDirty(c);
       return;
   }
-  if (c.in_count >= kInputSegmentsHigh && c.receiving && !c.stop_receive) {
-    core_.shard.ring().Stop(Kind::kReceive, &c);
-    c.stop_receive = true;
+  const bool was_bulk = c.bulk;
+  // What it was when its receive was chosen, it stays while that is under way.
+  if (!was_bulk) {
+    c.bulk = fills_ < kFillsMax && Reader::SendsInBulk(c);
+  } else if (!c.receiving) {
+    c.bulk = Reader::SendsInBulk(c);
   }
+  if (c.in_count >= kInputSegmentsHigh || (c.bulk && !was_bulk)) StopReceiving(c);
   if (c.in_head != nullptr && !c.datagram && !HoldingList::Linked(c)) holding_.PushBack(c);
   KeepReceiving(c);
 }
@@ -433,8 +442,28 @@ void Worker::KeepReceiving(Connection& c) {
       c.in_count >= kInputSegmentsHigh || StarvedList::Linked(c)) {
     return;
   }
-  core_.shard.ring().Receive(c.socket, &c);
+  ring::Ring& ring = core_.shard.ring();
+  if (!c.bulk) [[likely]] {
+    ring.Receive(c.socket, &c);
+  } else if (c.in_head != nullptr) {
+    return;  // where what comes next belongs is known once this is read
+  } else if (const std::span<char> room = reader_.RoomToFill(c); room.empty()) {
+    ring.ReceiveOnce(c.socket, &c);
+  } else if (fills_ < kFillsMax) {
+    ring.ReceiveInto(c.socket, room, &c);
+    c.filling = true;
+    ++fills_;
+  } else {
+    c.bulk = false;  // for now
+    ring.Receive(c.socket, &c);
+  }
   c.receiving = true;
+}
+
+void Worker::StopReceiving(Connection& c) {
+  if (!c.receiving || c.stop_receive) return;
+  core_.shard.ring().Stop(Kind::kReceive, &c);
+  c.stop_receive = true;
 }
 
 // A connection that does not read all that it received, for its share, its output or another shard,
@@ -653,7 +682,7 @@ bool Worker::CloseIfDone(Connection& c) {
   if (c.broken) {
     if (c.sending) {
       core_.shard.ring().Shutdown(c.socket);  // ends the send
-      return false;
+      return true;                            // unless it misses it
     }
     c.out.Clear(core_.buffers, desk_);
   }
@@ -661,12 +690,13 @@ bool Worker::CloseIfDone(Connection& c) {
   if (c.batch == core_.batch.serial()) return true;
   // At once: its replies may take long to leave.
   reader_.DropInput(c);
-  if (c.sending || !c.out.empty() || c.pending != 0) return false;
-  if (c.receiving) {
-    if (!c.stop_receive) core_.shard.ring().Stop(Kind::kReceive, &c);
-    c.stop_receive = true;
-    return false;
+  const bool waits = c.sending || !c.out.empty() || c.pending != 0;
+  if (c.receiving && (!waits || c.filling)) {
+    if (c.bulk) c.stop_receive = false;  // a stop may miss one of its receives: again each turn
+    StopReceiving(c);
+    return c.bulk;
   }
+  if (waits || c.receiving) return false;
   if (ReadyList::Linked(c)) ReadyList::Remove(c);
   core_.shard.ring().Close(c.socket, &c);
   c.closing_socket = true;
@@ -707,10 +737,7 @@ void Worker::StartStopping() {
   all_.ForEach([&](Connection& c) {
     c.read_closed = true;
     c.sent_at = core_.shard.now();
-    if (c.receiving && !c.stop_receive) {
-      core_.shard.ring().Stop(Kind::kReceive, &c);
-      c.stop_receive = true;
-    }
+    StopReceiving(c);
     if (c.state != State::kClosing) core_.MarkReady(c);
   });
 }
@@ -742,6 +769,7 @@ void Worker::OnOperator(Connection& c, const proto::Request& request) {
 }
 
 void Worker::CheckInvariants() const {
+  uint32_t fills = 0;
   const_cast<AllList&>(all_).ForEach([&](Connection& c) {
     uint32_t segments = 0;
     for (const InSegment* s = c.in_head; s != nullptr; s = s->next) {
@@ -752,10 +780,13 @@ void Worker::CheckInvariants() const {
     CHECK_EQ(segments, c.in_count);
     CHECK(core_.roster.entries()[c.place].connection == &c);
     CHECK(c.pending > 0 || c.pending_keys.none());
+    CHECK(!c.filling || (c.receiving && c.bulk && c.upload != nullptr));
+    fills += c.filling ? 1 : 0;
     CHECK(!c.awaits_answer || (DirtyList::Linked(c) && !c.sending && !c.closing_socket));
     CHECK((c.upload != nullptr) == (c.state == State::kUpload || c.state == State::kReserving) ||
           c.state == State::kClosing);
   });
+  CHECK_EQ(fills, fills_);
 }
 
 }  // namespace torc::server

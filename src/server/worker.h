@@ -71,6 +71,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   [[nodiscard]] bool ReadReady();
   void AfterRead(Connection& c, Reader::Step stop);
   void KeepReceiving(Connection& c);
+  void StopReceiving(Connection& c);
   void RelieveBuffers();
   void MoveInputToBlocks(Connection& c);
   void DropSlowClients();
@@ -117,6 +118,7 @@ class Worker final : public shard::Service, private GlobalCommands {
   ReadyList passed_over_;  // had nothing of the turn: first in the next one
   std::deque<Acceptor> acceptors_;
   std::array<iovec, kTurnPiecesMax> pieces_;
+  uint32_t fills_ = 0;        // receives into items under way
   uint32_t pieces_used_ = 0;  // in this turn
   uint32_t send_bytes_ = 0;   // likewise, of replies that are not small
   bool stalled_ = false;

@@ -74,6 +74,8 @@ class ReplayRing final : public ring::Ring {
   }
 
   // None of these happens.
+  void ReceiveOnce(ring::Socket, void*) override { CHECK(!"a large value"); }
+  void ReceiveInto(ring::Socket, std::span<char>, void*) override { CHECK(!"a large value"); }
   void Stop(ring::Kind, void*) override { CHECK(!"stopped"); }
   void Shutdown(ring::Socket) override { CHECK(!"shut down"); }
   void Close(ring::Socket, void*) override { CHECK(!"closed"); }

@@ -1,6 +1,7 @@
 """Statistics: every key that monitoring needs is there, with true values. What each command adds to
 the counters is in stories/stats.story."""
 
+import random
 import re
 import shutil
 import subprocess
@@ -139,6 +140,22 @@ def settings(context: Context) -> None:
         assert maxconns == client.stats()["max_connections"]
         # torc takes as many as the limit on open files allows.
         assert maxconns == "1024" or context.target.kind == "torc" and int(maxconns) > 1024
+
+
+@case("stats: large values are received into their items, and are right",
+      only="torc", server=("-m", "1024", "-I", "16m"))
+def into_items(context: Context) -> None:
+    with context.connect() as client:
+        assert client.stats()["bytes_read_into_items"] == "0"
+        for i in range(4):
+            value = random.Random(i).randbytes(8_000_000 + i)
+            store = b"set k%d 0 0 %d\r\n" % (i, len(value)) + value + b"\r\n"
+            assert client.ask(store) == b"STORED\r\n"
+            found = b"VALUE k%d 0 %d\r\n" % (i, len(value)) + value + b"\r\nEND\r\n"
+            client.send(b"get k%d\r\n" % i)
+            assert client.read(len(found)) == found, i
+        stats = client.stats()
+        assert 0 < int(stats["bytes_read_into_items"]) < int(stats["bytes_read"]), stats
 
 
 @case("stats: conn_yields counts the turns that -R made a pipeline give up", server=("-R", "5"))

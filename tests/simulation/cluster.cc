@@ -38,6 +38,10 @@ class PolledRing final : public ring::Ring {
   void Accept(int listener_fd, void* owner) override { inner_.Accept(listener_fd, owner); }
   ring::Socket Attach(int fd) override { return inner_.Attach(fd); }
   void Receive(ring::Socket socket, void* owner) override { inner_.Receive(socket, owner); }
+  void ReceiveOnce(ring::Socket socket, void* owner) override { inner_.ReceiveOnce(socket, owner); }
+  void ReceiveInto(ring::Socket socket, std::span<char> memory, void* owner) override {
+    inner_.ReceiveInto(socket, memory, owner);
+  }
   void Stop(ring::Kind kind, void* owner) override { inner_.Stop(kind, owner); }
   void Send(ring::Socket socket, std::span<const iovec> pieces, bool more_follows,
             void* owner) override {
@@ -161,7 +165,7 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options), random_(opt
     delaying_engine_ = delaying.get();
     engine = std::move(delaying);
   }
-  engine_ = std::make_unique<WatchedEngine>(std::move(engine), engine_seed);
+  engine_ = std::make_unique<WatchedEngine>(std::move(engine), *world_, engine_seed);
 
   for (ShardId id = 0; id < options.shards; ++id) {
     shared_->wake_targets.push_back(world_->ring(id).wake_target());

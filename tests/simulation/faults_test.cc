@@ -603,6 +603,172 @@ TEST_CASE("an upload that dies gives its memory back") {
   }
 }
 
+// One whose clients can send much at once.
+ClusterOptions ForBulk() {
+  ClusterOptions options;
+  options.ring.window_bytes = 1 << 20;
+  options.item_bytes_max = 8 << 20;
+  return options;
+}
+
+uint64_t BytesReadIntoItems(const Cluster& cluster) {
+  return cluster.Sum(&server::Counters::bytes_read_into_items);
+}
+
+TEST_CASE(
+    "values sent in bulk are received into their items, and all that is between them is read") {
+  for (const EngineKind engine : {EngineKind::kSlab, EngineKind::kMap}) {
+    for (const uint32_t shards : {1u, 2u}) {
+      CAPTURE(shards);
+      ClusterOptions options = ForBulk();
+      options.engine = engine;
+      options.shards = shards;
+      Cluster cluster(options);
+      Talker talker(cluster, cluster.ConnectTo(0));
+      const std::string small = Pattern(100);
+      uint64_t into_items = 0;
+      for (uint32_t i = 0; i < 6; ++i) {
+        const std::string here = KeyOf(cluster, 0, i);
+        const std::string there = KeyOf(cluster, shards - 1, i + 10);
+        const std::string value = Pattern(1'000'000 + i, i);
+        CHECK(talker.Asks(Set(here, value) + Set("k", small) + Set(there, value) + "get k\r\n",
+                          "STORED\r\nSTORED\r\nSTORED\r\n" + ValueReply("k", small) + "END\r\n"));
+        CHECK(talker.Asks("get " + here + " " + there + "\r\n",
+                          ValueReply(here, value) + ValueReply(there, value) + "END\r\n"));
+        into_items = BytesReadIntoItems(cluster) - into_items;
+        CHECK(into_items > value.size() / 2);  // most of the second one
+        into_items = BytesReadIntoItems(cluster);
+      }
+      CHECK(talker.Statistic("bytes_read_into_items") == std::to_string(into_items));
+      // With small ones it is received into buffers, as others are: many at once.
+      CHECK(talker.Asks(Repeat("get k\r\n", 2'000),
+                        Repeat(ValueReply("k", small) + "END\r\n", 2'000)));
+      CHECK(BytesReadIntoItems(cluster) == into_items);
+      CheckEnds(cluster);
+    }
+  }
+}
+
+TEST_CASE("values that come in parts, but slowly or of moderate size, are received into buffers") {
+  Cluster cluster(ForBulk());
+  Talker talker(cluster);
+  const std::string value = Pattern(100'000);
+  for (int i = 0; i < 10; ++i) CHECK(talker.Asks(Set("k", value), "STORED\r\n"));
+  const std::string large = Pattern(1'000'000);
+  const std::string set = Set("k", large);
+  for (size_t at = 0; at < set.size(); at += 20'000) {
+    CHECK(talker.Say(set.substr(at, 20'000)));
+    cluster.Steps(10);
+  }
+  CHECK(talker.Hears("STORED\r\n"));
+  CHECK(talker.Asks("get k\r\n", ValueReply("k", large) + "END\r\n"));
+  CHECK(BytesReadIntoItems(cluster) == 0);
+  CheckEnds(cluster);
+}
+
+TEST_CASE("clients that stop in the midst of large values do not keep others from storing theirs") {
+  enum class Then { kGoOn, kLeave, kStay };
+  for (const Then then : {Then::kGoOn, Then::kLeave, Then::kStay}) {
+    for (const uint32_t shards : {1u, 2u}) {
+      CAPTURE(static_cast<int>(then));
+      CAPTURE(shards);
+      ClusterOptions options = ForBulk();
+      options.shards = shards;
+      options.memory_bytes = 256 << 20;
+      Cluster cluster(options);
+      const std::string value = Pattern(4'000'000);
+      std::vector<Talker> stalled;
+      // More than there may be receives into items.
+      for (uint32_t i = 0; i < server::kFillsMax + 4; ++i) {
+        stalled.emplace_back(cluster, cluster.ConnectTo(0));
+        const std::string key = KeyOf(cluster, i % shards, i);
+        CHECK(stalled.back().Say(Set(key, value).substr(0, 2'000'000)));
+      }
+      cluster.Steps(100);
+      const uint64_t into_items = BytesReadIntoItems(cluster);
+      CHECK(into_items > 0);
+      Talker talker(cluster, cluster.ConnectTo(0));
+      const std::string other = KeyOf(cluster, shards - 1, 50);
+      CHECK(talker.Asks(Set(other, value) + "get " + other + "\r\n",
+                        "STORED\r\n" + ValueReply(other, value) + "END\r\n"));
+      CHECK(BytesReadIntoItems(cluster) == into_items);
+      for (uint32_t i = 0; i < stalled.size() && then == Then::kGoOn; ++i) {
+        const std::string key = KeyOf(cluster, i % shards, i);
+        CHECK(stalled[i].Asks(Set(key, value).substr(2'000'000), "STORED\r\n"));
+        CHECK(stalled[i].Asks("get " + key + "\r\n", ValueReply(key, value) + "END\r\n"));
+      }
+      if (then == Then::kLeave) {
+        for (size_t i = 0; i < stalled.size(); ++i) {
+          i % 2 == 0 ? stalled[i].wire().Reset() : stalled[i].wire().CloseWrite();
+        }
+        CHECK(Until(cluster, [&] { return cluster.engine().reservations() == 0; }));
+        CHECK(talker.Asks(Set(other, value), "STORED\r\n"));
+        CHECK(BytesReadIntoItems(cluster) > into_items);  // there is room again
+      }
+      CheckEnds(cluster);
+    }
+  }
+}
+
+TEST_CASE(
+    "an item is not given back before the kernel is done with it, however often it is asked") {
+  for (const EngineKind engine : {EngineKind::kSlab, EngineKind::kMap}) {
+    for (const uint32_t shards : {1u, 2u}) {
+      CAPTURE(shards);
+      ClusterOptions options = ForBulk();
+      options.engine = engine;
+      options.shards = shards;
+      Cluster cluster(options);
+      const std::string held = KeyOf(cluster, 0, 1);
+      const std::string key = KeyOf(cluster, shards - 1);
+      const std::string reply = Pattern(200'000);
+      const std::string value = Pattern(4'000'000);
+      Talker talker(cluster, cluster.ConnectTo(0, 128 << 10));
+      CHECK(talker.Asks(Set(held, reply), "STORED\r\n"));
+      CHECK(talker.Asks(Set(key, "old"), "STORED\r\n"));
+      // Its reply is not read: a send is under way, too, and breaks.
+      CHECK(talker.Say("get " + held + "\r\n" + Set(key, value).substr(0, 1'500'000)));
+      REQUIRE(Until(cluster, [&] { return cluster.engine().reservations() == 1; }));
+      cluster.Steps(50);
+      CHECK(BytesReadIntoItems(cluster) > 0);
+      // From here on nothing that is under way ends at once, and more of the value arrives.
+      ring::SimOptions slow = options.ring;
+      slow.hold_chance = 800;
+      slow.delay_turns_max = 20;
+      slow.stop_missed_chance = 700;
+      cluster.world().SetOptions(slow);
+      talker.SaySome(value.substr(1'500'000, 100'000));
+      talker.wire().Reset();
+      CHECK(Until(cluster, [&] { return cluster.engine().reservations() == 0; }));
+      Talker other(cluster);
+      CHECK(other.Asks("get " + key + "\r\n", ValueReply(key, "old") + "END\r\n"));
+      CheckEnds(cluster);
+    }
+  }
+}
+
+TEST_CASE("a server that stops ends what waits for bytes or room, though the kernel may miss it") {
+  ClusterOptions options = ForBulk();
+  options.shards = 2;
+  Cluster cluster(options);
+  const std::string key = KeyOf(cluster, 1);
+  const std::string value = Pattern(4'000'000);
+  Talker silent(cluster, cluster.ConnectTo(0));
+  CHECK(silent.Say(Set(key, value).substr(0, 2'000'000)));
+  Talker deaf(cluster, cluster.ConnectTo(1));
+  CHECK(deaf.Asks(Set("k", value), "STORED\r\n"));
+  CHECK(deaf.Say("get k\r\n"));
+  cluster.Steps(100);
+  CHECK(cluster.engine().reservations() == 1);
+  CHECK(BytesReadIntoItems(cluster) > 0);
+  ring::SimOptions missing = options.ring;
+  missing.stop_missed_chance = 900;
+  cluster.world().SetOptions(missing);
+  cluster.RequestStop();
+  REQUIRE(Until(cluster, [&] { return cluster.Ended() && cluster.world().Settled(); }));
+  cluster.CheckEnded();
+}
+
 TEST_CASE("an upload ended by other bytes stores nothing and gives its memory back") {
   ClusterOptions options;
   options.shards = 2;

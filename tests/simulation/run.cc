@@ -40,6 +40,7 @@ ring::SimOptions RingOptions(Weather weather, Random* random) {
     options.short_send_chance = up_to(300);
     options.no_buffers_chance = up_to(50);
     options.share_chance = up_to(50);
+    options.stop_missed_chance = up_to(500);
     options.overflow_chance = up_to(50);
     options.file_limit_chance = up_to(100);
     options.wake_repeat_chance = up_to(200);
@@ -99,6 +100,12 @@ Plan MakePlan(uint64_t seed, const RunOptions& options, Random* random) {
   commons.large_bytes_max = std::min<uint64_t>(plan.cluster.item_bytes_max, 400'000);
   commons.large_chance = static_cast<uint32_t>(plan.tiny ? random->Below(300) : random->Below(40));
   commons.value_bytes_max = plan.tiny ? 20'000 : 500;
+  if (random->Chance(150)) {
+    // Values that come in bulk: more than a window, which holds as much as shows that.
+    plan.cluster.ring.window_bytes = server::kBulkBytesMin << random->Between(1, 2);
+    commons.large_bytes_max = std::min<uint64_t>(plan.cluster.item_bytes_max, 1'000'000);
+    commons.large_chance = static_cast<uint32_t>(random->Between(100, 300));
+  }
   for (uint64_t i = random->Between(1, 5); i > 0; --i) {
     commons.shared.emplace_back("s" + std::to_string(commons.shared.size()));
   }
@@ -172,14 +179,16 @@ class Runner {
   std::string Summary() {
     const engine::EngineTotals totals = cluster_.Totals();
     char text[300];
-    std::snprintf(text, sizeof(text),
-                  "%u shards, %u clients, %llu turns, %llu commands, %llu hits, %llu misses, %llu "
-                  "evictions, %llu delayed stores, %llu full mailboxes, %llu without buffers",
-                  cluster_.shards(), plan_.clients, Number(cluster_.turns()),
-                  Number(plan_.commons.commands), Number(plan_.commons.hits),
-                  Number(plan_.commons.misses), Number(totals.evictions),
-                  Number(cluster_.Failures(Cause::kStoreDelayed)), Number(cluster_.mailbox_full()),
-                  Number(cluster_.Failures(Cause::kReceiveNoBuffer)));
+    std::snprintf(
+        text, sizeof(text),
+        "%u shards, %u clients, %llu turns, %llu commands, %llu hits, %llu misses, %llu "
+        "evictions, %llu delayed stores, %llu full mailboxes, %llu without buffers, %llu KiB "
+        "into items",
+        cluster_.shards(), plan_.clients, Number(cluster_.turns()), Number(plan_.commons.commands),
+        Number(plan_.commons.hits), Number(plan_.commons.misses), Number(totals.evictions),
+        Number(cluster_.Failures(Cause::kStoreDelayed)), Number(cluster_.mailbox_full()),
+        Number(cluster_.Failures(Cause::kReceiveNoBuffer)),
+        Number(cluster_.Sum(&server::Counters::bytes_read_into_items) >> 10));
     std::string summary = text;
     if (plan_.cluster.delaying) {
       summary += ", " + std::to_string(cluster_.delaying_engine().delayed()) + " answered later";

@@ -2,8 +2,9 @@
 // than it would.
 //
 // It dies with a message if a value is looked at without a right to it (a hit of this turn, or a
-// pin), a pin is given back twice, or a reservation is used that does not exist. At the end of a
-// run pins() and reservations() must be 0.
+// pin), a pin is given back twice, a reservation is used that does not exist, or one is stored or
+// given back while the ring may still write into it. At the end of a run pins() and reservations()
+// must be 0.
 //
 // Owner: the cluster. Affinity: one thread, which calls for all shards in turn. Lifetime: outlives
 // the shards. Invariant: pins_ holds what is pinned now, reserved_ what is reserved and neither
@@ -21,6 +22,7 @@
 #include "src/base/assert.h"
 #include "src/base/random.h"
 #include "src/engine/engine.h"
+#include "src/ring/sim_ring.h"
 
 namespace torc::simulation {
 
@@ -33,8 +35,8 @@ struct EngineMishaps {
 
 class WatchedEngine final : public engine::Engine {
  public:
-  WatchedEngine(std::unique_ptr<engine::Engine> inner, uint64_t seed)
-      : inner_(std::move(inner)), random_(seed) {}
+  WatchedEngine(std::unique_ptr<engine::Engine> inner, const ring::SimWorld& world, uint64_t seed)
+      : inner_(std::move(inner)), world_(world), random_(seed) {}
 
   EngineMishaps mishaps;
 
@@ -68,7 +70,7 @@ class WatchedEngine final : public engine::Engine {
     std::vector<void*> given;
     for (const engine::Op& op : ops) {
       given.push_back(op.item);
-      if (op.item != nullptr) CHECK(IsStore(op) && reserved_.contains(op.item));
+      if (op.item != nullptr) CHECK(IsStore(op) && IsAtRest(op.item));
     }
     const size_t executed = inner_->Execute(self, ops);
     for (size_t i = 0; i < executed; ++i) {
@@ -89,7 +91,9 @@ class WatchedEngine final : public engine::Engine {
   ReserveResult Reserve(ShardId self, const engine::Op& op, engine::Reservation* out) override {
     if (random_.Chance(mishaps.reserve_later_chance)) return ReserveResult::kLater;
     const ReserveResult result = inner_->Reserve(self, op, out);
-    if (result == ReserveResult::kReserved) CHECK(reserved_.insert(out->item).second);
+    if (result == ReserveResult::kReserved) {
+      CHECK(reserved_.try_emplace(out->item, op.value_size).second);
+    }
     return result;
   }
   std::span<char> Window(const engine::Reservation& reservation, size_t offset) const override {
@@ -97,7 +101,8 @@ class WatchedEngine final : public engine::Engine {
     return inner_->Window(reservation, offset);
   }
   void Abandon(ShardId self, engine::Reservation reservation) override {
-    CHECK(reserved_.erase(reservation.item) == 1);
+    CHECK(IsAtRest(reservation.item));
+    reserved_.erase(reservation.item);
     inner_->Abandon(self, reservation);
   }
 
@@ -150,11 +155,24 @@ class WatchedEngine final : public engine::Engine {
     return verb >= engine::Verb::kSet && verb <= engine::Verb::kCas;
   }
 
+  // Reserved, and nothing writes into it.
+  bool IsAtRest(void* item) const {
+    const auto reserved = reserved_.find(item);
+    if (reserved == reserved_.end()) return false;
+    for (size_t at = 0; at < reserved->second;) {
+      const std::span<char> window = inner_->Window({item}, at);
+      if (world_.MayWrite(window)) return false;
+      at += window.size();
+    }
+    return true;
+  }
+
   std::unique_ptr<engine::Engine> inner_;
+  const ring::SimWorld& world_;
   Random random_;
   std::unordered_map<const void*, size_t> pins_;
-  std::unordered_set<const void*> reserved_;
-  std::unordered_set<const void*> views_;  // hits of the turn that is being run
+  std::unordered_map<const void*, size_t> reserved_;  // with the sizes of their values
+  std::unordered_set<const void*> views_;             // hits of the turn that is being run
   bool background_waiting_ = false;
 };
 
