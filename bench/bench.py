@@ -99,7 +99,7 @@ def write_report(record: dict, page: str, plots: str | None) -> None:
 
 
 def tiny(arguments: argparse.Namespace, bench: Bench, servers: list[Server]) -> bool:
-    session = Session(bench, [server for server in servers if server.stores], "tiny", None)
+    session = Session(bench, servers, "tiny", None)
 
     def page(record: dict) -> None:
         if report.missing() is None:

@@ -3,7 +3,7 @@
 One at a time, sixteen requests in a batch, and fifty keys in one: a text get of fifty keys, fifty
 quiet gets and a no-op of the other two. The protocols take turns within a round as servers do, so
 that their ratios bear the same weight. By processor time: the bench's client is the cheaper one for
-binary as well, and throughput would show that too.
+binary as well, and throughput would show that too. The floor takes part in what it speaks.
 """
 
 from .measure import Bench, Sample
@@ -34,7 +34,8 @@ def run(bench: Bench, servers: list[Server], scale: str) -> dict:
     result: dict = {"work": {}, "samples": []}
     for work in WORK:
         rows = rows_of(work, bench)
-        cells = [(server, row) for server in storing for row in rows.values()]
+        cells = [(server, row) for server in servers for row in rows.values()
+                 if row.is_for(server)]
         samples = take_turns(bench, cells)
         result["samples"] += [sample for rounds in samples.values() for sample in rounds]
         result["work"][work] = {
@@ -42,6 +43,7 @@ def run(bench: Bench, servers: list[Server], scale: str) -> dict:
                           for protocol in PROTOCOLS]
             for server in storing}
         show_work(work, result["work"][work])
+        show_floor(rows, samples, storing)
     show_verdicts(result["work"])
     return result
 
@@ -74,6 +76,16 @@ def show_work(work: str, by_server: dict[str, list[dict]]) -> None:
     print()
     table([title, "kkeys/s", "CPU us a key", "user", "system", "calls", "bytes in", "bytes out",
            "text's CPU / its own", ""], rows)
+
+
+def show_floor(rows: dict[str, Row], samples: Samples, storing: list[Server]) -> None:
+    """How close the first server comes to one that keeps nothing, where that speaks the protocol."""
+    for protocol, row in rows.items():
+        floor = samples.get((row.name, "floor"))
+        if floor and storing:
+            first = storing[0].name
+            ratio = by_cpu(samples[row.name, first], floor)
+            print(f"  {protocol}: {first} / floor by cpu {ratio}  {ratio.verdict(first, 'floor')}")
 
 
 def show_verdicts(works: dict[str, dict[str, list[dict]]]) -> None:

@@ -96,6 +96,10 @@ class Tally:
     noted: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def note(self, text: str) -> None:
+        with self.lock:
+            self.noted.append(text)
+
     def count(self, target: Target, case: Case, error: BaseException | None) -> None:
         with self.lock:
             if isinstance(error, Skip):
@@ -119,6 +123,20 @@ def describe(error: BaseException) -> str:
 
 
 def run_case(target: Target, case: Case, shared: Server | None, tally: Tally) -> None:
+    error = outcome(target, case, shared)
+    if target.kind == "memcached" and error is not None and not isinstance(error, Skip):
+        # Its background threads race with its workers: an item that one of them looks at just then
+        # is changed in another way, and an answer in a thousand with it. What it does mostly counts.
+        again = outcome(target, case, None)
+        if again is None:
+            tally.note(f"only when repeated: {target.name}: {case.name}: {describe(error).strip()}")
+            error = None
+    tally.count(target, case, error)
+
+
+def outcome(target: Target, case: Case, shared: Server | None) -> Exception | None:
+    """What went wrong: a case may fail in any way, the others still run. Without a shared server a
+    case that wants it gets one of its own."""
     try:
         if case.slab and target.engine != "slab":
             raise Skip(case.slab)
@@ -126,14 +144,14 @@ def run_case(target: Target, case: Case, shared: Server | None, tally: Tally) ->
             raise Skip("this engine has no walks, pins to list or limit to change")
         if not case.needs_server:
             case.run(Context(target, None))
-        elif case.shares_server:
+        elif case.shares_server and shared is not None:
             case.run(Context(target, shared))
         else:
             with target.start(*(case.server or ())) as server:
                 case.run(Context(target, server))
-        tally.count(target, case, None)
-    except Exception as error:  # a case may fail in any way; the others still run
-        tally.count(target, case, error)
+    except Exception as error:
+        return error
+    return None
 
 
 def run_one_by_one(target: Target, cases: list[Case], tally: Tally) -> None:
