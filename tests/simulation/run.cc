@@ -102,9 +102,8 @@ Plan MakePlan(uint64_t seed, const RunOptions& options, Random* random) {
   commons.value_bytes_max = plan.tiny ? 20'000 : 500;
   if (random->Chance(150)) {
     // Values that come in bulk: more than a window, which holds as much as shows that.
-    plan.cluster.ring.window_bytes = server::kBulkBytesMin << random->Between(1, 2);
-    commons.large_bytes_max = std::min<uint64_t>(plan.cluster.item_bytes_max, 1'000'000);
-    commons.large_chance = static_cast<uint32_t>(random->Between(100, 300));
+    plan.cluster.ring.window_bytes = 2 * server::kBulkBytesMin;
+    commons.large_chance = static_cast<uint32_t>(random->Between(20, 100));
   }
   for (uint64_t i = random->Between(1, 5); i > 0; --i) {
     commons.shared.emplace_back("s" + std::to_string(commons.shared.size()));
