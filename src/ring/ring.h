@@ -140,8 +140,8 @@ class Ring {
   virtual void ReceiveInto(Socket socket, std::span<char> memory, void* owner) = 0;
 
   // Asks an armed receive of any form, ReceiveDatagrams or Accept of this `owner` to end; its last
-  // completion tells when it has (kCancelled, or whatever came first). It may miss
-  // a ReceiveOnce or ReceiveInto that is just being armed: ask again after a turn.
+  // completion tells when it has (kCancelled, or whatever came first). It may miss a ReceiveOnce or
+  // ReceiveInto that is just being armed: ask again after a turn.
   virtual void Stop(Kind kind, void* owner) = 0;
 
   // Sends the bytes of `pieces` in order. The iovec array must stay until the next Turn returns,

@@ -205,6 +205,7 @@ class SimRing final : public Ring {
   // Lets an operation do what it can, if chance does not hold it back.
   void Proceed(Operation* operation);
   void ProceedAccept(Operation* operation);
+  bool HasBytesToTake(Operation* operation);
   void ProceedReceive(Operation* operation);
   void ProceedReceiveInto(Operation* operation);
   void ProceedSend(Operation* operation);
@@ -427,26 +428,30 @@ void SimRing::ProceedAccept(Operation* operation) {
   if (operation->stopping && !operation->ended) Finish(operation, Status::kCancelled, ECANCELED);
 }
 
+// Of a receive in whichever form. False: it has failed, or there is nothing yet.
+bool SimRing::HasBytesToTake(Operation* operation) {
+  const Connection& connection = *End(*operation).connection;
+  // A stop or a reset may come before or after bytes that are there already.
+  const bool bytes_first = !connection.to_server.empty() && random().Below(2) == 0;
+  if (operation->stopping && !bytes_first) {
+    Fail(operation, Status::kCancelled, ECANCELED);
+  } else if (connection.broken && !bytes_first) {
+    Fail(operation, Status::kReset, ECONNRESET);
+  } else if (connection.to_server.empty()) {
+    if (connection.client_ended) Fail(operation, Status::kEndOfStream, 0);
+    return false;
+  } else if (random().Chance(options().no_memory_chance)) {
+    Fail(operation, Status::kNoMemory, ENOMEM);
+  } else if (random().Chance(options().rejected_chance)) {
+    Fail(operation, Status::kRejected, EINVAL);
+  }
+  return !operation->ended;
+}
+
 void SimRing::ProceedReceive(Operation* operation) {
   Connection& connection = *End(*operation).connection;
   if (random().Chance(options().reset_chance)) connection.broken = true;
-  while (!operation->ended) {
-    // A stop or a reset may come before or after bytes that are there already.
-    const bool bytes_first = !connection.to_server.empty() && random().Below(2) == 0;
-    if (operation->stopping && !bytes_first) {
-      return Finish(operation, Status::kCancelled, ECANCELED);
-    }
-    if (connection.broken && !bytes_first) return Finish(operation, Status::kReset, ECONNRESET);
-    if (connection.to_server.empty()) {
-      if (connection.client_ended) Finish(operation, Status::kEndOfStream, 0);
-      return;
-    }
-    if (random().Chance(options().no_memory_chance)) {
-      return Finish(operation, Status::kNoMemory, ENOMEM);
-    }
-    if (random().Chance(options().rejected_chance)) {
-      return Finish(operation, Status::kRejected, EINVAL);
-    }
+  while (!operation->ended && HasBytesToTake(operation)) {
     if (!free_.empty() && random().Chance(options().share_chance)) {
       return Finish(operation, Status::kOk, 0);
     }
@@ -481,21 +486,7 @@ void SimRing::ProceedReceive(Operation* operation) {
 void SimRing::ProceedReceiveInto(Operation* operation) {
   Connection& connection = *End(*operation).connection;
   if (random().Chance(options().reset_chance)) connection.broken = true;
-  const bool bytes_first = !connection.to_server.empty() && random().Below(2) == 0;
-  if (operation->stopping && !bytes_first) {
-    return Fail(operation, Status::kCancelled, ECANCELED);
-  }
-  if (connection.broken && !bytes_first) return Fail(operation, Status::kReset, ECONNRESET);
-  if (connection.to_server.empty()) {
-    if (connection.client_ended) Fail(operation, Status::kEndOfStream, 0);
-    return;
-  }
-  if (random().Chance(options().no_memory_chance)) {
-    return Fail(operation, Status::kNoMemory, ENOMEM);
-  }
-  if (random().Chance(options().rejected_chance)) {
-    return Fail(operation, Status::kRejected, EINVAL);
-  }
+  if (!HasBytesToTake(operation)) return;
   size_t size = std::min(connection.to_server.size(), operation->size - operation->moved);
   if (random().Chance(options().split_chance)) size = 1 + random().Below(size);
   std::memcpy(operation->memory.data() + operation->moved, connection.to_server.data(), size);

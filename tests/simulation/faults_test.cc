@@ -604,8 +604,10 @@ TEST_CASE("an upload that dies gives its memory back") {
 }
 
 // One whose clients can send much at once.
-ClusterOptions ForBulk() {
+ClusterOptions ForBulk(uint32_t shards = 1, EngineKind engine = EngineKind::kSlab) {
   ClusterOptions options;
+  options.shards = shards;
+  options.engine = engine;
   options.ring.window_bytes = 1 << 20;
   options.item_bytes_max = 8 << 20;
   return options;
@@ -620,10 +622,7 @@ TEST_CASE(
   for (const EngineKind engine : {EngineKind::kSlab, EngineKind::kMap}) {
     for (const uint32_t shards : {1u, 2u}) {
       CAPTURE(shards);
-      ClusterOptions options = ForBulk();
-      options.engine = engine;
-      options.shards = shards;
-      Cluster cluster(options);
+      Cluster cluster(ForBulk(shards, engine));
       Talker talker(cluster, cluster.ConnectTo(0));
       const std::string small = Pattern(100);
       uint64_t into_items = 0;
@@ -672,8 +671,7 @@ TEST_CASE("clients that stop in the midst of large values do not keep others fro
     for (const uint32_t shards : {1u, 2u}) {
       CAPTURE(static_cast<int>(then));
       CAPTURE(shards);
-      ClusterOptions options = ForBulk();
-      options.shards = shards;
+      ClusterOptions options = ForBulk(shards);
       options.memory_bytes = 256 << 20;
       Cluster cluster(options);
       const std::string value = Pattern(4'000'000);
@@ -715,10 +713,7 @@ TEST_CASE(
   for (const EngineKind engine : {EngineKind::kSlab, EngineKind::kMap}) {
     for (const uint32_t shards : {1u, 2u}) {
       CAPTURE(shards);
-      ClusterOptions options = ForBulk();
-      options.engine = engine;
-      options.shards = shards;
-      Cluster cluster(options);
+      Cluster cluster(ForBulk(shards, engine));
       const std::string held = KeyOf(cluster, 0, 1);
       const std::string key = KeyOf(cluster, shards - 1);
       const std::string reply = Pattern(200'000);
@@ -732,7 +727,7 @@ TEST_CASE(
       cluster.Steps(50);
       CHECK(BytesReadIntoItems(cluster) > 0);
       // From here on nothing that is under way ends at once, and more of the value arrives.
-      ring::SimOptions slow = options.ring;
+      ring::SimOptions slow = ForBulk().ring;
       slow.hold_chance = 800;
       slow.delay_turns_max = 20;
       slow.stop_missed_chance = 700;
@@ -748,9 +743,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a server that stops ends what waits for bytes or room, though the kernel may miss it") {
-  ClusterOptions options = ForBulk();
-  options.shards = 2;
-  Cluster cluster(options);
+  Cluster cluster(ForBulk(2));
   const std::string key = KeyOf(cluster, 1);
   const std::string value = Pattern(4'000'000);
   Talker silent(cluster, cluster.ConnectTo(0));
@@ -761,7 +754,7 @@ TEST_CASE("a server that stops ends what waits for bytes or room, though the ker
   cluster.Steps(100);
   CHECK(cluster.engine().reservations() == 1);
   CHECK(BytesReadIntoItems(cluster) > 0);
-  ring::SimOptions missing = options.ring;
+  ring::SimOptions missing = ForBulk().ring;
   missing.stop_missed_chance = 900;
   cluster.world().SetOptions(missing);
   cluster.RequestStop();
